@@ -1,0 +1,77 @@
+"""What one run on one target is to do: the user's options, validated, with the profile's values where the user gave none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from llmcompat.model import UseCase
+
+USE_CASE_FEATURES: dict[UseCase, frozenset[str]] = {
+    UseCase.CHAT: frozenset({"streaming"}),
+    UseCase.AGENT: frozenset({"streaming", "tools", "parallel-tools", "json-object", "json-schema"}),
+    UseCase.TRIAL: frozenset({"streaming"}),
+}
+"""The features that a use case asks for without being told (`--uses` adds to them)."""
+
+
+class Pricing(BaseModel):
+    """A list price in USD per million tokens, with where it was read and the day it speaks of."""
+
+    model_config = ConfigDict(frozen=True)
+
+    input: float
+    output: float
+    cached_input: float | None = None
+    source: str
+    as_of: str
+
+    def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
+        """What so many tokens cost, in USD, with nothing cached."""
+        return (prompt_tokens * self.input + completion_tokens * self.output) / 1_000_000
+
+
+class Settings(BaseModel):
+    """One target and how to check it. Nothing in here is a secret."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    provider: str
+    base_url: str
+    model: str
+    embedding_model: str | None = None
+    vision_model: str | None = None
+    context_window: int | None = Field(default=None, ge=1)
+    headers: dict[str, str] = {}
+    body: dict[str, Any] = {}
+    """Fields that the application sends with every chat request."""
+    use_case: UseCase = UseCase.AGENT
+    uses: frozenset[str] = frozenset()
+    without: frozenset[str] = frozenset()
+    clients: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    quick: bool = False
+    concurrency: int = Field(default=8, ge=1, le=256)
+    timeout: float = Field(default=60.0, gt=0)
+    """Seconds that one request may take."""
+    deadline: float = Field(default=600.0, gt=0)
+    """Seconds that the run may take."""
+    max_usd: float = Field(default=0.10, ge=0)
+    max_tokens: int = Field(default=300_000, ge=1)
+    """What the run may use where no price is known."""
+    max_prompt_tokens: int = Field(default=32_000, ge=1)
+    balance_floor: float | None = None
+    """What the account should hold at least, in the unit that the provider's balance page uses."""
+    repeat: int = Field(default=1, ge=1, le=1000)
+    strict: bool = False
+    loopback: bool = False
+    """The endpoint is on this machine."""
+    has_key: bool = False
+    pricing: Pricing | None = None
+    simulated: bool = False
+
+    def asks_for(self, feature: str | None, use_case: UseCase | None = None) -> bool:
+        """Whether a failure of a check of this feature weighs fully for the use case."""
+        return feature is None or feature in self.uses or feature in USE_CASE_FEATURES[use_case or self.use_case]
