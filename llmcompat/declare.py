@@ -1,11 +1,11 @@
 """What a probe and a check are, and the few ways in which a check can end.
 
-A probe asks the endpoint and judges nothing; a check judges what probes brought and asks nothing. Both are plain
-functions whose parameters name what they need, as a pytest test names its fixtures. Decorating registers nothing: the loader
-finds the decorated objects in the files of a folder.
+A probe asks the endpoint and judges nothing; a check judges what probes brought and asks nothing. Both are
+plain functions whose parameters name what they need, as a pytest test names its fixtures. Decorating
+registers nothing: the loader finds the decorated objects in the files of a folder.
 
-The module is not named `check` because `from llmcompat import check` must give the decorator, and a submodule of that name would
-take its place as soon as it is imported.
+The module is not named `check` because `from llmcompat import check` must give the decorator, and a submodule
+of that name would take its place as soon as it is imported.
 """
 
 from __future__ import annotations
@@ -73,8 +73,9 @@ class Manual(Ending):
 def fail(seen: object, *, expected: str, case: str | None = None) -> NoReturn:
     """End the check: the endpoint deviates.
 
-    `seen` is shown as it is when it is text and as JSON or repr otherwise. `case` is a slug that names which of this check's
-    deviations was met: baselines, accepted deviations and client facts key on (id, case), so it stays for ever.
+    `seen` is shown as it is when it is text and as JSON or repr otherwise. `case` is a slug that names which
+    of this check's deviations was met: baselines, accepted deviations and client facts key on (id, case), so
+    it stays for ever.
     """
     if case is not None and not SLUG.fullmatch(case):
         raise ValueError(f"case {case!r} is not a slug")
@@ -155,9 +156,10 @@ def measure(name: str, value: float, unit: str) -> None:
 class Probe:
     """An async function that talks to the endpoint.
 
-    `owner` is the id of the check that fails when the request itself is refused or never answered; every other check that
-    reads the answer is then blocked by it. `called` is the owner of "a tool was called". `grounds` names
-    the probes whose request is contained in this one: when a ground was refused too, the ground's owner is to blame.
+    `owner` is the id of the check that fails when the request itself is refused or never answered; every
+    other check that reads the answer is then blocked by it. `called` is the owner of "a tool was called".
+    `grounds` names the probes whose request is contained in this one: when a ground was refused too, the
+    ground's owner is to blame.
     """
 
     name: str
@@ -219,9 +221,9 @@ def probe(
 ) -> Probe | Callable[[Callable[..., Awaitable[object]]], Probe]:
     """Make a probe of an async function whose first parameter is the `Api` and whose others name probes.
 
-    `owner`, `called`, `grounds`: see `Probe`. `quick` probes belong to `--quick`. `alone` probes run
-    one after the other when all others have ended, so that what they time is not disturbed. The function returns `Reply`
-    or, when it names parts, `Replies`.
+    `owner`, `called`, `grounds`: see `Probe`. `quick` probes belong to `--quick`. `alone` probes run one
+    after the other when all others have ended, so that what they time is not disturbed. The function returns
+    `Reply` or, when it names parts, `Replies`.
     """
 
     def decorate(function: Callable[..., Awaitable[object]]) -> Probe:
@@ -256,9 +258,10 @@ def check(
 ) -> Callable[[Callable[..., None]], Check]:
     """Make a check of a plain function whose parameters name what it judges.
 
-    Parameters are probes by name, `exchanges` (all of them), `profile` or `settings`. The docstring's first line is
-    the title, the rest is why it matters. `fix` is the mend in the migrating developer's terms. `chat`, `agent` and `trial`
-    are the levels for the use cases. A check of a `feature` outside the use case is lowered to `should` unless the user names it.
+    Parameters are probes by name, `exchanges` (all of them), `profile` or `settings`. The docstring's first
+    line is the title, the rest is why it matters. `fix` is the mend in the migrating developer's terms.
+    `chat`, `agent` and `trial` are the levels for the use cases. A check of a `feature` outside the use case
+    is lowered to `should` unless the user names it.
     """
 
     def decorate(function: Callable[..., None]) -> Check:

@@ -60,9 +60,9 @@ Ended = Literal["complete", "cut", "bounded", "none"]
 class Exchange:
     """One HTTP request and its answer, as they were on the wire, with keys redacted.
 
-    Times are seconds since the request was sent. `body` holds the answer's bytes after content decoding; `arrivals` says
-    when they came, as (offset of the end of a read, seconds), so that a stream's events and their arrival times
-    are derived whenever they are judged, from the bytes themselves.
+    Times are seconds since the request was sent. `body` holds the answer's bytes after content decoding;
+    `arrivals` says when they came, as (offset of the end of a read, seconds), so that a stream's events and
+    their arrival times are derived whenever they are judged, from the bytes themselves.
     """
 
     id: str
@@ -96,8 +96,9 @@ class Exchange:
 class Ask:
     """One time that a probe asked for something: the exchanges (all tries) that answered it.
 
-    `number` counts the times that the same thing was asked because the model did not obey; `round` counts whole
-    repetitions of the probe (`--repeat`). The same request asked by two probes is sent once: both asks name the same exchanges.
+    `number` counts the times that the same thing was asked because the model did not obey; `round` counts
+    whole repetitions of the probe (`--repeat`). The same request asked by two probes is sent once: both asks
+    name the same exchanges.
     """
 
     probe: str
@@ -113,11 +114,13 @@ class Unasked:
 
     reason: str
     owner: str | None = None
+    cut: bool = False
+    """It was under way when the run ended, so that what it brought is not whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A figure that a check measured, for the report only: `unit` is written as it is shown ("s", "tokens/s")."""
+    """A figure that a check measured, for the report only; `unit` is written as it is shown ("s")."""
 
     name: str
     value: float

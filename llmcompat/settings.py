@@ -1,7 +1,8 @@
-"""What one run on one target is to do: the user's options, validated, with the profile's values where the user gave none."""
+"""What one run on one target is to do: the user's options, validated, over the profile's values."""
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,19 +18,27 @@ USE_CASE_FEATURES: dict[UseCase, frozenset[str]] = {
 
 
 class Pricing(BaseModel):
-    """A list price in USD per million tokens, with where it was read and the day it speaks of."""
+    """The list price of one model in USD per million tokens, with its source and the day it speaks of."""
 
     model_config = ConfigDict(frozen=True)
 
     input: float
     output: float
     cached_input: float | None = None
-    source: str
-    as_of: str
+    source: str = ""
+    as_of: date | None = None
 
-    def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
-        """What so many tokens cost, in USD, with nothing cached."""
-        return (prompt_tokens * self.input + completion_tokens * self.output) / 1_000_000
+    @property
+    def is_free(self) -> bool:
+        """Whether no number of tokens costs anything."""
+        return self.input == self.output == 0
+
+    def cost(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> float:
+        """USD for so many tokens; `cached_tokens` are those of the prompt that were read from the cache."""
+        cached = min(max(cached_tokens, 0), max(prompt_tokens, 0))
+        cached_price = self.input if self.cached_input is None else self.cached_input
+        paid = (prompt_tokens - cached) * self.input + cached * cached_price + completion_tokens * self.output
+        return paid / 1_000_000
 
 
 class Settings(BaseModel):
@@ -74,4 +83,6 @@ class Settings(BaseModel):
 
     def asks_for(self, feature: str | None, use_case: UseCase | None = None) -> bool:
         """Whether a failure of a check of this feature weighs fully for the use case."""
-        return feature is None or feature in self.uses or feature in USE_CASE_FEATURES[use_case or self.use_case]
+        return (
+            feature is None or feature in self.uses or feature in USE_CASE_FEATURES[use_case or self.use_case]
+        )

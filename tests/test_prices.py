@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from llmcompat.billing import Budget, Price, price_for
+from llmcompat.billing import Budget, price_for
 from llmcompat.profiles import Profile, load_profile
+from llmcompat.settings import Pricing
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 NIGHT = datetime(2026, 11, 20, 2, tzinfo=UTC)
@@ -22,7 +23,7 @@ def own(**extra: Any) -> Profile:
 
 
 def test_cost_of_a_request() -> None:
-    price = Price(input=0.15, output=0.60, cached_input=0.003)
+    price = Pricing(input=0.15, output=0.60, cached_input=0.003)
     assert price.cost(1_000_000, 0) == pytest.approx(0.15)
     assert price.cost(0, 1_000_000) == pytest.approx(0.60)
     assert price.cost(2_000, 500) == pytest.approx(0.0006)
@@ -31,10 +32,10 @@ def test_cost_of_a_request() -> None:
 
 
 def test_cached_tokens_are_part_of_the_prompt() -> None:
-    price = Price(input=1.0, output=1.0, cached_input=0.5)
+    price = Pricing(input=1.0, output=1.0, cached_input=0.5)
     assert price.cost(100, 0, cached_tokens=1_000) == pytest.approx(100 * 0.5 / 1_000_000)
     assert price.cost(100, 0, cached_tokens=-5) == pytest.approx(100 / 1_000_000)
-    assert Price(input=1.0, output=1.0).cost(1_000_000, 0, cached_tokens=1_000_000) == pytest.approx(1.0)
+    assert Pricing(input=1.0, output=1.0).cost(1_000_000, 0, cached_tokens=1_000_000) == pytest.approx(1.0)
 
 
 def test_a_price_that_depends_on_the_hour() -> None:
@@ -62,8 +63,8 @@ def test_the_profile_where_the_data_set_knows_none() -> None:
 
 
 def test_a_host_of_ones_own() -> None:
-    assert price_for(own(), "example", NOON) == Price(
-        1.0, 2.0, None, "https://example.com/p", date(2026, 10, 1)
+    assert price_for(own(), "example", NOON) == Pricing(
+        input=1.0, output=2.0, source="https://example.com/p", as_of=date(2026, 10, 1)
     )
     aliased = own(models={"aliases": {"short": "example"}})
     assert price_for(aliased, "short", NOON) == price_for(own(), "example", NOON)
@@ -110,7 +111,7 @@ def test_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_budget_in_money() -> None:
-    budget = Budget(0.10, Price(input=1.0, output=10.0))
+    budget = Budget(0.10, Pricing(input=1.0, output=10.0))
     assert not budget.exhausted
     budget.add(10_000, 8_000)
     assert budget.spent_usd == pytest.approx(0.09)
@@ -121,7 +122,7 @@ def test_budget_in_money() -> None:
 
 
 def test_budget_counts_the_cache() -> None:
-    budget = Budget(0.10, Price(input=1.0, output=10.0, cached_input=0.1))
+    budget = Budget(0.10, Pricing(input=1.0, output=10.0, cached_input=0.1))
     budget.add(100_000, 0, cached_tokens=100_000)
     assert budget.spent_usd == pytest.approx(0.01)
 
@@ -140,23 +141,7 @@ def test_budget_without_bound_and_free_of_charge() -> None:
     unbound = Budget(None, None)
     unbound.add(10_000_000, 0)
     assert not unbound.exhausted
-    assert unbound.reserve(10_000_000, 0)
-    free = Budget(0.0, Price(input=0.0, output=0.0))
+    free = Budget(0.0, Pricing(input=0.0, output=0.0))
     free.add(10_000_000, 10_000_000)
     assert not free.exhausted
-    assert free.reserve(1_000, 1_000)
-    assert Budget(0.0, Price(input=1.0, output=1.0)).exhausted
-
-
-def test_requests_in_flight_stay_within_the_bound() -> None:
-    budget = Budget(0.10, Price(input=1.0, output=10.0))
-    assert budget.reserve(0, 6_000)
-    assert not budget.reserve(0, 6_000)
-    budget.release(0, 6_000)
-    budget.add(0, 1_000)
-    assert budget.reserve(0, 6_000)
-    tokens = Budget(0.10, None, max_tokens_without_price=100)
-    assert tokens.reserve(60, 30)
-    assert not tokens.reserve(11, 0)
-    tokens.release(60, 30)
-    assert tokens.reserve(100, 0)
+    assert Budget(0.0, Pricing(input=1.0, output=1.0)).exhausted

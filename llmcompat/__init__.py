@@ -1,0 +1,114 @@
+"""A migration checklist for OpenAI-compatible endpoints.
+
+What a file of checks may use is exported here, loaded when it is first asked for so that importing the
+package costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llmcompat.api import Api, Basics, called, holds, named, not_called, says, tool
+    from llmcompat.declare import (
+        Check,
+        Probe,
+        blocked,
+        check,
+        fail,
+        manual,
+        measure,
+        note,
+        probe,
+        show,
+        skip,
+        unanswered,
+    )
+    from llmcompat.model import Exchange
+    from llmcompat.profiles.schema import Fact, Profile
+    from llmcompat.reply import (
+        BUNDLE,
+        MISSING,
+        OWNERS,
+        Chunk,
+        Exchanges,
+        Replies,
+        Reply,
+        ToolCall,
+        dig,
+        is_int,
+        judged,
+        load_json,
+        plausible_tokens,
+    )
+    from llmcompat.settings import Settings
+    from llmcompat.wire.client import parse_duration, retry_after
+    from llmcompat.wire.redaction import INVALID_KEY
+    from llmcompat.wire.sse import Block
+
+_HOMES = {
+    "api": "Api Basics called holds named not_called says tool",
+    "declare": "Check Probe blocked check fail manual measure note probe show skip unanswered",
+    "model": "Exchange",
+    "profiles.schema": "Fact Profile",
+    "reply": (
+        "BUNDLE MISSING OWNERS Chunk Exchanges Replies Reply ToolCall dig is_int judged load_json "
+        "plausible_tokens"
+    ),
+    "settings": "Settings",
+    "wire.client": "parse_duration retry_after",
+    "wire.redaction": "INVALID_KEY",
+    "wire.sse": "Block",
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+__all__ = [
+    "BUNDLE",
+    "INVALID_KEY",
+    "MISSING",
+    "OWNERS",
+    "Api",
+    "Basics",
+    "Block",
+    "Check",
+    "Chunk",
+    "Exchange",
+    "Exchanges",
+    "Fact",
+    "Probe",
+    "Profile",
+    "Replies",
+    "Reply",
+    "Settings",
+    "ToolCall",
+    "blocked",
+    "called",
+    "check",
+    "dig",
+    "fail",
+    "holds",
+    "is_int",
+    "judged",
+    "load_json",
+    "manual",
+    "measure",
+    "named",
+    "not_called",
+    "note",
+    "parse_duration",
+    "plausible_tokens",
+    "probe",
+    "retry_after",
+    "says",
+    "show",
+    "skip",
+    "tool",
+    "unanswered",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,1 @@
+"""An OpenAI-compatible endpoint of our own, with named faults: demo, simulations and test bench."""

@@ -1,0 +1,1 @@
+"""HTTP as it is: requests, recorded answers, server-sent events and the redaction of keys."""
