@@ -1,0 +1,256 @@
+"""Putting checks before the evidence: pure, with no request, no clock and no chance."""
+
+from __future__ import annotations
+
+import math
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from llmcompat.declare import Blocked, Check, Failed, Manual, Skipped, Unanswered, remarks
+from llmcompat.engine.evidence import Evidence
+from llmcompat.engine.loader import Checklist
+from llmcompat.model import Known, Level, Result, Status, UseCase
+from llmcompat.profiles.schema import Profile
+from llmcompat.reply import Exchanges, Replies, Reply
+from llmcompat.settings import Settings
+
+MAX_TEXT = 4000
+"""Characters of what a check saw that are kept in its result."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one check ended on one set of evidence."""
+
+    status: Status
+    case: str | None = None
+    expected: str | None = None
+    seen: str | None = None
+    reason: str | None = None
+    blocked_by: str | None = None
+
+
+def level_for(check: Check, settings: Settings, use_case: UseCase) -> Level:
+    """How much a failure weighs for a use case: a feature that it does not ask for is never a must."""
+    return check.levels[use_case] if settings.asks_for(check.feature, use_case) else Level.SHOULD
+
+
+def judge(
+    selected: Iterable[Check],
+    checklist: Checklist,
+    rounds: list[Evidence],
+    profile: Profile,
+    settings: Settings,
+    *,
+    redact: Callable[[str], str] = lambda text: text,
+    unanswered: str | None = None,
+) -> list[Result]:
+    """Judge the selected checks, and the owners that turn out to block them, in the checklist's order.
+
+    `rounds` holds the evidence of each repetition. With `unanswered` nothing is judged: every check ends
+    without an answer for that reason, but for those that a person decides.
+    """
+    wanted = {check.id: check for check in selected}
+    results: dict[str, Result] = {}
+    while wanted:
+        for check in wanted.values():
+            results[check.id] = _judge_one(check, rounds, profile, settings, redact, unanswered)
+        owners = {result.blocked_by for result in results.values() if result.blocked_by is not None}
+        wanted = {id: checklist.checks[id] for id in owners - results.keys() if id in checklist.checks}
+    return [results[id] for id in checklist.checks if id in results]
+
+
+def skipped(check: Check, reason: str, settings: Settings) -> Result:
+    """The result of a check that the user set aside."""
+    return _result(check, settings, Outcome(Status.SKIP, reason=reason))
+
+
+def wilson(held: int, judged: int) -> tuple[float, float]:
+    """The 95 % interval of a rate (Wilson 1927), from 0 to 1."""
+    if judged == 0:
+        return 0.0, 1.0
+    z, rate = 1.959964, held / judged
+    middle = (rate + z * z / (2 * judged)) / (1 + z * z / judged)
+    half = z / (1 + z * z / judged) * math.sqrt(rate * (1 - rate) / judged + z * z / (4 * judged * judged))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _judge_one(
+    check: Check,
+    rounds: list[Evidence],
+    profile: Profile,
+    settings: Settings,
+    redact: Callable[[str], str],
+    unanswered: str | None,
+) -> Result:
+    started = perf_counter()
+    outcomes: list[Outcome] = []
+    exchanges: list[str] = []
+    with remarks() as said:
+        for evidence in rounds or [Evidence({}, {}, Exchanges(()))]:
+            if unanswered is not None and check.kind != "manual":
+                outcomes.append(Outcome(Status.ERROR, reason=unanswered))
+                continue
+            made, ids = _attempts(check, evidence, profile, settings)
+            outcomes.extend(made)
+            exchanges.extend(id for id in ids if id not in exchanges)
+    outcome = _sum_up(outcomes)
+    facts: dict[str, Any] = {
+        measure.name: {"value": measure.value, "unit": measure.unit} for measure in said.measures
+    }
+    judged = [each for each in outcomes if each.status in (Status.PASS, Status.FAIL)]
+    held = sum(each.status is Status.PASS for each in judged)
+    if settings.repeat > 1 and judged:
+        low, high = wilson(held, len(judged))
+        facts["rate"] = {
+            "value": round(held / len(judged), 4),
+            "unit": "",
+            "low": round(low, 4),
+            "high": round(high, 4),
+        }
+    result = _result(check, settings, outcome)
+    return replace(
+        result,
+        expected=_bounded(outcome.expected, redact),
+        seen=_bounded(outcome.seen, redact),
+        reason=_bounded(outcome.reason, redact),
+        known=_known(check, outcome, profile),
+        attempts=(held, len(judged)) if len(judged) > 1 else None,
+        notes=tuple(text for text in (_bounded(note, redact) for note in said.notes) if text),
+        facts=facts,
+        exchanges=tuple(exchanges),
+        seconds=perf_counter() - started,
+    )
+
+
+def _attempts(
+    check: Check, evidence: Evidence, profile: Profile, settings: Settings
+) -> tuple[list[Outcome], list[str]]:
+    """Judge one round.
+
+    The wire is judged at every attempt, obedience at the last one only: asking stopped when it was met.
+    """
+    arguments: dict[str, Any] = {"profile": profile, "settings": settings, "exchanges": evidence.exchanges}
+    for name in check.needs:
+        if name in arguments:
+            continue
+        if name not in evidence.replies:
+            missing = evidence.unasked.get(name)
+            reason = missing.reason if missing else f"{name} was not asked"
+            return [Outcome(Status.ERROR, reason=reason, blocked_by=missing.owner if missing else None)], []
+        arguments[name] = evidence.replies[name]
+    named = {name: arguments[name] for name in check.needs}
+    tried = {name: value.attempts for name, value in named.items() if isinstance(value, Reply)}
+    count = max((len(attempts) for attempts in tried.values()), default=1)
+    numbers = range(count) if check.kind == "wire" else [count - 1]
+    outcomes = []
+    for number in numbers:
+        chosen = {name: attempts[min(number, len(attempts) - 1)] for name, attempts in tried.items()}
+        outcomes.append(_run(check, {**named, **chosen}))
+    ids = [
+        exchange.id
+        for value in named.values()
+        for reply in (
+            value.values() if isinstance(value, Replies) else [value] if isinstance(value, Reply) else []
+        )
+        for attempt in reply.attempts
+        for exchange in attempt.exchanges
+    ]
+    if "exchanges" in check.needs and any(outcome.status is Status.FAIL for outcome in outcomes):
+        ids.extend(_culprit(check, named, outcomes))
+    return outcomes, ids
+
+
+def _culprit(check: Check, named: dict[str, Any], outcomes: list[Outcome]) -> list[str]:
+    """The first exchange on which alone a check of all exchanges fails in the same case."""
+    case = next(outcome.case for outcome in outcomes if outcome.status is Status.FAIL)
+    every: Exchanges = named["exchanges"]
+    for reply in every.all:
+        outcome = _run(check, {**named, "exchanges": Exchanges([reply])})
+        if outcome.status is Status.FAIL and outcome.case == case:
+            return [reply.exchange.id]
+    return []
+
+
+def _run(check: Check, arguments: Mapping[str, Any]) -> Outcome:
+    try:
+        check.function(**arguments)
+    except Failed as end:
+        return Outcome(Status.FAIL, end.case, end.expected, end.seen)
+    except Skipped as end:
+        return Outcome(Status.SKIP, reason=end.reason)
+    except Blocked as end:
+        # an owner that cannot read what it owns has nobody to point to
+        return Outcome(
+            Status.ERROR, reason=end.reason, blocked_by=end.owner if end.owner != check.id else None
+        )
+    except Unanswered as end:
+        return Outcome(Status.ERROR, reason=end.reason)
+    except Manual as end:
+        return Outcome(Status.MANUAL, seen=end.facts)
+    except Exception as error:
+        frame = next(
+            (
+                each
+                for each in reversed(traceback.extract_tb(error.__traceback__))
+                if each.filename == check.file
+            ),
+            None,
+        )
+        where = f"{Path(check.file).name}:{frame.lineno if frame else check.line}"
+        return Outcome(
+            Status.ERROR, reason=f"the check itself broke at {where}: {type(error).__name__}: {error}"
+        )
+    return Outcome(Status.PASS)
+
+
+def _sum_up(outcomes: list[Outcome]) -> Outcome:
+    """One outcome of several: a failure wins, then a pass, then whatever came last."""
+    for status in (Status.FAIL, Status.PASS):
+        for outcome in outcomes:
+            if outcome.status is status:
+                return outcome
+    return outcomes[-1]
+
+
+def _result(check: Check, settings: Settings, outcome: Outcome) -> Result:
+    return Result(
+        id=check.id,
+        item=check.item,
+        title=check.title,
+        kind=check.kind,
+        status=outcome.status,
+        level=level_for(check, settings, settings.use_case),
+        levels={use_case.value: level_for(check, settings, use_case) for use_case in UseCase},
+        why=check.why,
+        fix=check.fix,
+        case=outcome.case,
+        expected=outcome.expected,
+        seen=outcome.seen,
+        reason=outcome.reason,
+        blocked_by=outcome.blocked_by,
+    )
+
+
+def _known(check: Check, outcome: Outcome, profile: Profile) -> Known | None:
+    if outcome.status is not Status.FAIL:
+        return None
+    for deviation in profile.deviations:
+        same = deviation.check == check.id and deviation.case in (None, outcome.case)
+        if deviation.status != "fixed" and (
+            same or (outcome.case is not None and deviation.catalogue == outcome.case)
+        ):
+            source = deviation.sources[0] if deviation.sources else ""
+            return Known(source, deviation.as_of.isoformat() if deviation.as_of else "", deviation.summary)
+    return None
+
+
+def _bounded(text: str | None, redact: Callable[[str], str]) -> str | None:
+    if text is None:
+        return None
+    text = redact(text)
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}… ({len(text)} characters)"
