@@ -75,6 +75,17 @@ async def basics(api: Api, hello: Reply) -> Replies:
 GROUND_PROBES: tuple[Probe, ...] = (models_list, hello, basics)
 
 
+OUT_OF_MONEY = (
+    "insufficient_quota",
+    "credit_balance_exhausted",
+    "organization_spend_limit_exceeded",
+    "project_spend_limit_exceeded",
+    "organization_usage_limit_exceeded",
+    "exceeded_current_quota_error",
+)
+"""Codes of a 429 that waiting does not mend (OpenAI's spend-limits guide; the last one is Moonshot's)."""
+
+
 @dataclass(frozen=True)
 class DeadEnd:
     """Why a run ends before it began, in one line, and with which exit status."""
@@ -103,6 +114,8 @@ def dead_end(settings: Settings, hello: Reply, models_list: Reply, others: Repli
     status = hello.status
     if status is None:
         return DeadEnd(f"{where}: no answer: {hello.exchange.error}", 3)
+    if hello.exchange.ended == "cut":
+        return DeadEnd(f"{where}: the answer was cut: {hello.exchange.error}", 3)
     if 300 <= status < 400:
         return DeadEnd(
             f"{where}: redirects to {hello.header('location')}; use that as --base-url if you trust it", 3
@@ -117,8 +130,8 @@ def dead_end(settings: Settings, hello: Reply, models_list: Reply, others: Repli
     if status == 401 or (status == 403 and models_list.status in (401, 403, None)):
         how = "is right" if settings.has_key else "is set: none was sent"
         return DeadEnd(f"{where}: the key was refused ({status}); check that it {how}", 3)
-    if status == 402:
-        return DeadEnd(f"{where}: out of money (402): {_message(hello)}", 3)
+    if status == 402 or (status == 429 and dig(hello.document, "error.code") in OUT_OF_MONEY):
+        return DeadEnd(f"{where}: out of money ({status}): {_message(hello)}", 3)
     if status == 429:
         return DeadEnd(f"{where}: throttled for good (429 to every try): {_message(hello)}", 3)
     unknown = _unknown_model(settings, hello, models_list)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import graphlib
+import hashlib
 import importlib.util
 import sys
 import traceback
@@ -20,6 +21,8 @@ GUIDE = ("prompts", "long-prompts", "tools", "json-outputs", "streaming", "retri
 
 ITEM_ORDER = (
     *GUIDE[:3],
+    "tool-streams",
+    "tool-definitions",
     "tool-history",
     *GUIDE[3:],
     "parameters",
@@ -86,7 +89,7 @@ def load_checklist(folders: Iterable[Path] = ()) -> Checklist:
     checks: dict[str, Check] = {}
     probes: dict[str, Probe] = {probe.name: probe for probe in GROUND_PROBES}
     for number, folder in enumerate([BUILT_IN, *folders]):
-        package = "llmcompat.checks" if number == 0 else f"llmcompat_user_checks_{number}"
+        package = "llmcompat.checks" if number == 0 else _package_name(folder)
         for module, path in _modules(folder, package):
             found = list(_declared(module))
             for probe in (each for each in found if isinstance(each, Probe)):
@@ -103,6 +106,12 @@ def load_checklist(folders: Iterable[Path] = ()) -> Checklist:
     items.sort(key=lambda item: order.get(item.name, len(order)))
     by_item = [check for item in items for check in checks.values() if check.item == item.name]
     return Checklist(tuple(items), {check.id: check for check in by_item}, probes)
+
+
+def _package_name(folder: Path) -> str:
+    """A name of its own for each folder: two may hold files of the same name."""
+    digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
+    return f"llmcompat_user_checks_{digest}"
 
 
 def _modules(folder: Path, package: str) -> Iterator[tuple[ModuleType, Path]]:
