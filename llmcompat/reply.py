@@ -225,6 +225,11 @@ class Reply:
         return self.status is not None and 200 <= self.status < 300
 
     @property
+    def cut(self) -> bool:
+        """Whether an accepted plain answer broke off before its end."""
+        return self.answered and not self.streamed and self.exchange.ended == "cut"
+
+    @property
     def refused(self) -> bool:
         """Whether the request was not accepted, for whatever reason."""
         return not self.answered
@@ -250,7 +255,7 @@ class Reply:
         if self.answered and self.streamed:
             return  # a stream that was cut is the streaming item's
         for ground in self.grounds:
-            if ground.refused:
+            if ground.refused or (self.answered and ground.cut):
                 ground.require()
         self._lasting_trouble()
         if case is None and self.status is None:
@@ -664,20 +669,20 @@ def _join_tool_calls(chunks: list[Chunk]) -> list[ToolCall]:
             function = {}
         index = piece.get("index")
         place: int | None = None
-        if is_int(index):
+        if isinstance(index, int) and is_int(index):
             place = by_index.get(index)
             taken = calls[place].get("id") if place is not None else None
             if function.get("name") and piece.get("id") and taken not in (None, piece["id"]):
                 place = None  # another call under an index that is taken: a check of its own says so
-        elif calls and (piece.get("id") or MISSING) == calls[-1].get("id"):
-            place = len(calls) - 1
-        elif calls and not (piece.get("id") or function.get("name")):
+        elif calls and (
+            piece["id"] == calls[-1].get("id") if piece.get("id") else not function.get("name")
+        ):
             place = len(calls) - 1
         if place is None:
             place = len(calls)
             calls.append({})
             functions.append({})
-            if is_int(index):
+            if isinstance(index, int) and is_int(index):
                 by_index[index] = place
         for name in ("id", "type"):
             if piece.get(name) is not None and calls[place].get(name) in (None, ""):

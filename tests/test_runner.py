@@ -15,7 +15,7 @@ from llmcompat.engine.evidence import gather_evidence
 from llmcompat.engine.judge import judge
 from llmcompat.engine.loader import load_checklist
 from llmcompat.engine.runner import Asked, Finished, Planned, run_target
-from llmcompat.engine.select import SelectionError, select
+from llmcompat.engine.selection import SelectionError, select
 from llmcompat.model import Status, TargetRun
 from llmcompat.profiles.loader import load_profile
 from llmcompat.settings import Pricing, Settings

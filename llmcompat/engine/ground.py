@@ -86,6 +86,11 @@ OUT_OF_MONEY = (
 """Codes of a 429 that waiting does not mend (OpenAI's spend-limits guide; the last one is Moonshot's)."""
 
 
+_SAYS_GONE = re.compile(
+    r"not (?:exist|found|valid|available|supported)|unknown|invalid model|no such|decommissioned|retired"
+)
+
+
 @dataclass(frozen=True)
 class DeadEnd:
     """Why a run ends before it began, in one line, and with which exit status."""
@@ -122,10 +127,8 @@ def dead_end(settings: Settings, hello: Reply, models_list: Reply, others: Repli
         )
     if 200 <= status < 300:
         if hello.media_type == "text/html" or hello.body.lstrip()[:1] == b"<":
-            return DeadEnd(
-                f"{where}: answers HTML instead of JSON; is --base-url right? {_version_hint(settings)}".rstrip(),
-                3,
-            )
+            hint = _version_hint(settings)
+            return DeadEnd(f"{where}: answers HTML instead of JSON; is --base-url right? {hint}".rstrip(), 3)
         return None
     if status == 401 or (status == 403 and models_list.status in (401, 403, None)):
         how = "is right" if settings.has_key else "is set: none was sent"
@@ -154,13 +157,7 @@ def _unknown_model(settings: Settings, hello: Reply, models_list: Reply) -> Dead
     )
     code = dig(hello.document, "error.code")
     text = hello.error_text.lower()
-    says_model = code == "model_not_found" or (
-        "model" in text
-        and re.search(
-            r"not (?:exist|found|valid|available|supported)|unknown|invalid model|no such|decommissioned|retired",
-            text,
-        )
-    )
+    says_model = code == "model_not_found" or ("model" in text and _SAYS_GONE.search(text))
     listed = settings.model in ids
     if (
         listed

@@ -10,6 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from llmcompat.clients import breaks
 from llmcompat.declare import Blocked, Check, Failed, Manual, Skipped, Unanswered, remarks
 from llmcompat.engine.evidence import Evidence
 from llmcompat.engine.loader import Checklist
@@ -119,6 +120,7 @@ def _judge_one(
         seen=_bounded(outcome.seen, redact),
         reason=_bounded(outcome.reason, redact),
         known=_known(check, outcome, profile),
+        breaks=breaks(check.id, outcome.case) if outcome.status is Status.FAIL else (),
         attempts=(held, len(judged)) if len(judged) > 1 else None,
         notes=tuple(text for text in (_bounded(note, redact) for note in said.notes) if text),
         facts=facts,

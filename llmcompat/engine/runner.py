@@ -23,7 +23,7 @@ from llmcompat.engine.evidence import build, gather_evidence
 from llmcompat.engine.ground import DeadEnd, dead_end, retired
 from llmcompat.engine.judge import judge, skipped
 from llmcompat.engine.loader import Checklist
-from llmcompat.engine.select import GROUND, Selection, select
+from llmcompat.engine.selection import GROUND, Selection, select
 from llmcompat.model import Exchange, Level, Result, Spend, Status, Target, TargetRun, Unasked, UseCase
 from llmcompat.profiles.schema import Profile
 from llmcompat.reply import Replies, Reply, dig, is_int

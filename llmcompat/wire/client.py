@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import ipaddress
 import random
 import re
 import ssl
@@ -58,7 +59,7 @@ def retry_after(header: Callable[[str], str | None], now: datetime) -> float | N
         pass
     try:
         return (email.utils.parsedate_to_datetime(value) - now).total_seconds()
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
 
@@ -175,7 +176,7 @@ class Client:
         return url
 
     async def send(self, request: Request, *, probe: str, part: str | None = None) -> list[Exchange]:
-        """Send the request, and again as the official clients do; all tries, the last being what came of it."""
+        """Send the request, and again as the official clients do; all tries, the last one counts."""
         tries: list[Exchange] = []
         while True:
             async with self.pacer:
@@ -185,7 +186,9 @@ class Client:
             self._record(exchange)
             wait = self._wait_before_next(exchange, request, len(tries))
             if exchange.status in (429, 503):
-                self.pacer.slow_down(min(wait or 0.0, LONGEST_RETRY_AFTER))
+                # The last try waits for nothing itself, yet what it was asked holds for every other request.
+                asked = wait or retry_after(exchange.header, datetime.now(UTC)) or 0.0
+                self.pacer.slow_down(asked if 0 < asked <= LONGEST_RETRY_AFTER else 0.0)
             else:
                 self._heed_rate_headers(exchange)
             if wait is None:
@@ -338,7 +341,12 @@ def origin(url: str) -> tuple[str, str, int | None]:
 def is_loopback(url: str) -> bool:
     """Whether an address is on this machine."""
     host = (urlsplit(url).hostname or "").lower()
-    return host == "localhost" or host.endswith(".localhost") or host == "::1" or host.startswith("127.")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name such as 127.0.0.1.example.com is anybody's
 
 
 def _words(error: BaseException) -> str:

@@ -1,0 +1,70 @@
+"""Facts of a profile as a person reads them before signing: with source, date, age and doubt."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Protocol
+
+from llmcompat import Exchanges, Fact, Profile
+
+
+class Sourced(Protocol):
+    """What every published fact carries."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Addresses where it was said."""
+
+    @property
+    def as_of(self) -> date | None:
+        """The day that the source speaks of."""
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the page itself was read."""
+
+    @property
+    def note(self) -> str | None:
+        """What else is to know."""
+
+    def is_old(self, today: date) -> bool:
+        """Whether it is more than 90 days old."""
+
+
+def day_of(exchanges: Exchanges) -> date | None:
+    """The day of the run, by its first exchange; None where nothing was asked."""
+    for reply in exchanges.all:
+        try:
+            return date.fromisoformat(reply.exchange.started_at[:10])
+        except ValueError:
+            continue
+    return None
+
+
+def quote(name: str, value: object, fact: Sourced, today: date | None) -> str:
+    """One fact in one line."""
+    shown = ", ".join(str(each) for each in value) if isinstance(value, list) else str(value)
+    remarks = [fact.sources[0] if fact.sources else "no source given"]
+    remarks.append(f"as of {fact.as_of.isoformat()}" if fact.as_of else "no date given")
+    if fact.as_of is not None and today is not None and fact.is_old(today):
+        remarks.append("more than 90 days old")
+    if not fact.confirmed:
+        remarks.append("unconfirmed")
+    if fact.note:
+        remarks.append(fact.note)
+    return " ".join(f"{name.replace('_', ' ')}: {shown} ({'; '.join(remarks)})".split())
+
+
+def quoted(section: Mapping[str, Fact], names: Iterable[str], today: date | None) -> list[str]:
+    """Those of the named facts that a section of the profile has."""
+    return [quote(name, section[name].value, section[name], today) for name in names if name in section]
+
+
+def pages(profile: Profile, *names: str) -> list[str]:
+    """Those of the named pages that the profile knows."""
+    found = profile.pages.model_dump()
+    return [f"{name}: {found[name]}" for name in names if found.get(name)]
+
+
+def told(quotes: Iterable[str], wanted: str) -> str:
+    """The facts in one line, or that none was found, which never means that there is nothing to know."""
+    return " | ".join(quotes) or f"not found in the profile: {wanted}"
