@@ -110,7 +110,19 @@ def providers_text(
         f"?: not confirmed at the source. old: more than 90 days old. {_UNKNOWN}: nothing was found. "
         "Sources and dates: llmcompat providers NAME"
     )
-    return to_text(Group(grid, Text(), Text(legend, style="dim")), width=width, color=color)
+    words = [part for row in rows for part in _in_words(row, wide)]
+    parts = [grid, heading("Models, compatibility and pages"), *words, Text(), Text(legend, style="dim")]
+    return to_text(Group(*parts), width=width, color=color)
+
+
+def _in_words(row: dict[str, Any], wide: bool) -> Iterator[RenderableType]:
+    """What does not fit a column: shown for each provider under its name, absent where nothing was found."""
+    facts = [("category", _cell(row["category"]))] if not wide else []
+    facts += [("models", ", ".join(row["models"])), ("OpenAI-compatible", _cell(row["openai_compatible"]))]
+    facts += [(name, _cell(row[name])) for name in ("retention", "training")] if not wide else []
+    facts += [("status page", row["status_page"] or ""), ("docs", row["links"].get("docs", ""))]
+    yield say(row["name"], "bold")
+    yield pairs((label, say(text)) for label, text in facts if text and text != _UNKNOWN)
 
 
 def provider_text(profile: Profile, today: date, *, width: int | None = None, color: bool = False) -> str:
