@@ -43,7 +43,7 @@ def _body(settings: Settings, **fields: Any) -> dict[str, Any]:
     return {"model": _model(settings), "encoding_format": "float", **fields}
 
 
-@probe(owner="embeddings-accepted")
+@probe(owner="embeddings-accepted", early=True)
 async def embeddings_batch(api: Api) -> Replies:
     """65 short texts as floats, with `user`; where that is refused, three texts, then each extra alone."""
     # Without an embedding model by name the chat model is tried; its refusal is expected: one try is enough.
@@ -71,20 +71,20 @@ async def _ask(api: Api, batch: Replies, **fields: Any) -> Reply:
     return await api.post("embeddings", _body(api.settings, **fields), refusal=refusal)
 
 
-@probe(owner="embeddings-base64")
+@probe(owner="embeddings-base64", early=True)
 async def embeddings_base64(api: Api, embeddings_batch: Replies) -> Reply:
     """The three texts in another order, in the form that the SDKs ask for by default."""
     return await _ask(api, embeddings_batch, input=TEXTS[::-1], encoding_format="base64")
 
 
-@probe(owner="embeddings-dimensions-accepted")
+@probe(owner="embeddings-dimensions-accepted", early=True)
 async def embeddings_dimensions(api: Api, embeddings_batch: Replies) -> Reply:
     """One text at half the native length."""
     native = len(_first_vector(embeddings_batch.part("plain")) or [])
     return await _ask(api, embeddings_batch, input=[GREETING], dimensions=native // 2 or 64)
 
 
-@probe(owner="embeddings-token-ids")
+@probe(owner="embeddings-token-ids", early=True)
 async def embeddings_tokens(api: Api, embeddings_batch: Replies) -> Reply:
     """The greeting as token ids, as LangChain sends texts by default."""
     return await _ask(api, embeddings_batch, input=[GREETING_IDS])

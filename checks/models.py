@@ -33,7 +33,7 @@ CONTEXT_FIELDS = (
 """Names under which hosts advertise a context window in the model list; OpenAI has none."""
 
 
-@probe(owner="model-retrieved", grounds=["models_list"])
+@probe(owner="model-retrieved", grounds=["models_list"], early=True)
 async def model_entry(api: Api) -> Replies:
     """The model's own entry; an id with a slash as it is and, where that fails, percent-encoded."""
     model = api.settings.model

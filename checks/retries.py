@@ -70,7 +70,7 @@ async def unknown_model_stream(api: Api, unknown_model: Reply) -> Reply:
     return await api.post(CHAT, _body(api, stream=True, **wrong), refusal=True)
 
 
-@probe(grounds=["hello"])
+@probe(grounds=["hello"], early=True)
 async def malformed_json(api: Api) -> Reply:
     """A body that is cut off in the middle."""
     return await api.post(
@@ -96,7 +96,7 @@ async def invalid_role(api: Api) -> Reply:
     return await api.post(CHAT, _body(api, messages=[{"role": "robot", "content": "Say hi."}]), refusal=True)
 
 
-@probe(grounds=["hello"])
+@probe(grounds=["hello"], early=True)
 async def unknown_route(api: Api) -> Reply:
     """A path that does not exist."""
     return await api.get("llmcompat-no-such-route", refusal=True)

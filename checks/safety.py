@@ -101,7 +101,7 @@ def harmless_not_refused(ordinary_questions: Replies) -> None:
             fail(text, expected=f"an answer to: {question}", case="refused-in-words")
 
 
-@probe(owner="moderation-offered", grounds=["hello"])
+@probe(owner="moderation-offered", grounds=["hello"], early=True)
 async def moderation(api: Api) -> Reply:
     """A harmless text for moderation, without a model as OpenAI allows."""
     return await api.post("moderations", {"input": "I like to bake bread on Sundays."}, refusal=True)

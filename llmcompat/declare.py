@@ -170,6 +170,8 @@ class Probe:
     grounds: tuple[str, ...]
     quick: bool
     alone: bool
+    early: bool
+    """It uses nothing of the negotiated basics, so that it need not wait for them."""
     many: bool
     """It asks several things, told apart by `part`: checks receive a mapping."""
     file: str
@@ -206,6 +208,7 @@ def probe(
     grounds: Iterable[str] = (),
     quick: bool = False,
     alone: bool = False,
+    early: bool = False,
 ) -> Callable[[Callable[..., Awaitable[object]]], Probe]: ...
 
 
@@ -218,12 +221,14 @@ def probe(
     grounds: Iterable[str] = (),
     quick: bool = False,
     alone: bool = False,
+    early: bool = False,
 ) -> Probe | Callable[[Callable[..., Awaitable[object]]], Probe]:
     """Make a probe of an async function whose first parameter is the `Api` and whose others name probes.
 
-    `owner`, `called`, `grounds`: see `Probe`. `quick` probes belong to `--quick`. `alone` probes run one
-    after the other when all others have ended, so that what they time is not disturbed. The function returns
-    `Reply` or, when it names parts, `Replies`.
+    `owner`, `called`, `grounds`: see `Probe`. `quick` probes belong to `--quick`. `alone` probes run
+    one after the other when all others have ended, so that what they time is not disturbed. `early` probes
+    send nothing that the basics shape and do not wait for them. The function returns `Reply` or, when it
+    names parts, `Replies`.
     """
 
     def decorate(function: Callable[..., Awaitable[object]]) -> Probe:
@@ -238,6 +243,7 @@ def probe(
             grounds=tuple(grounds),
             quick=quick,
             alone=alone,
+            early=early,
             many="Replies" in returns,
             file=inspect.getsourcefile(function) or "?",
             line=function.__code__.co_firstlineno,

@@ -188,22 +188,21 @@ async def _ask_in_order(
     listed = _brought(probes["models_list"], conversation, state)
     if not isinstance(hello, Reply) or not isinstance(listed, Reply):
         return
+    waiting = dict(probes)
     end = dead_end(conversation.settings, hello, listed, None)
-    if end is None or (hello.status in (400, 404, 422) and end.exit_code != Exit.NOTHING_RAN):
-        await _ask(probes["basics"], conversation, state, 1, ended)
+    if end is not None and hello.status in (400, 422) and end.exit_code != Exit.NOTHING_RAN:
+        await _ask(waiting.pop("basics"), conversation, state, 1, ended)
         basics = _brought(probes["basics"], conversation, state)
         end = dead_end(conversation.settings, hello, listed, basics if isinstance(basics, Replies) else None)
     if end is not None:
         state.stopped = end
         return
     behind = _chain_behind(probes)
-    rest = sorted(
-        (probe for name, probe in probes.items() if name not in GROUND), key=lambda probe: -behind[probe.name]
-    )
+    rest = [probe for name, probe in waiting.items() if name not in ("models_list", "hello")]
+    rest.sort(key=lambda probe: (-behind[probe.name], not probe.early))
     for round in range(1, conversation.settings.repeat + 1):
-        await _ask_concurrently(
-            [probe for probe in rest if not probe.alone], conversation, state, round, ended
-        )
+        asked = [probe for probe in rest if not probe.alone and (round == 1 or probe.name != "basics")]
+        await _ask_concurrently(asked, conversation, state, round, ended)
         for probe in rest:
             if probe.alone:
                 await _ask(probe, conversation, state, round, ended)
@@ -216,14 +215,12 @@ async def _ask_concurrently(
     round: int,
     ended: Callable[[str | None], None],
 ) -> None:
-    """Ask probes as soon as what they need is there.
-
-    The order is that in which they wait for a free connection.
-    """
+    """Ask probes as soon as what they need is there; the order is that in which they wait for a connection."""
     tasks: dict[str, asyncio.Task[None]] = {}
 
     async def ask(probe: Probe) -> None:
-        await asyncio.gather(*(tasks[name] for name in probe.needs if name in tasks))
+        needs = probe.needs if probe.early or probe.name == "basics" else (*probe.needs, "basics")
+        await asyncio.gather(*(tasks[name] for name in needs if name in tasks))
         await _ask(probe, conversation, state, round, ended)
 
     async with asyncio.TaskGroup() as group:
@@ -291,7 +288,11 @@ def _chain_behind(probes: Mapping[str, Probe]) -> dict[str, int]:
 
     def length(name: str) -> int:
         if name not in behind:
-            waiting = [probe.name for probe in probes.values() if name in probe.needs]
+            waiting = [
+                probe.name
+                for probe in probes.values()
+                if name in probe.needs or (name == "basics" and not probe.early and probe.name not in GROUND)
+            ]
             behind[name] = 1 + max(map(length, waiting), default=0)
         return behind[name]
 

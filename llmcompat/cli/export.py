@@ -1,0 +1,89 @@
+"""Writing reports to files: each whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmcompat.cli.problems import Problem, nearest, printable
+from llmcompat.model import Run
+from llmcompat.reports import FORMATS, SUFFIXES
+
+_WITH_EVIDENCE = ("json",)
+"""Formats that hold requests and answers whole: readable by the owner only, where the system knows owners."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """One file to write."""
+
+    format: str
+    path: Path
+
+
+def parse_format(name: str, option: str = "--format") -> str:
+    """The format of this name. Raises Problem."""
+    if name not in FORMATS:
+        raise Problem(f"{option} {printable(name, 40)}: no such format; {nearest(name, FORMATS)}")
+    return name
+
+
+def parse_exports(texts: Iterable[str]) -> list[Export]:
+    """What `--export PATH` and `--export FORMAT:PATH` ask for. Raises Problem."""
+    found = []
+    for text in texts:
+        name, colon, rest = text.partition(":")
+        given = bool(colon) and name in FORMATS
+        path = rest if given else text
+        if not path.strip():
+            raise Problem("--export: give a path, such as --export run.json")
+        if path == "-":
+            raise Problem("--export -: for standard output use --format")
+        suffix = Path(path).suffix.lower()
+        if not given and suffix not in SUFFIXES:
+            endings = ", ".join(SUFFIXES)
+            raise Problem(
+                f"--export {printable(text)}: the format is not known by its ending ({endings}); "
+                f"write FORMAT:PATH with one of {', '.join(FORMATS)}"
+            )
+        found.append(Export(name if given else SUFFIXES[suffix], Path(path)))
+    return found
+
+
+def write_exports(exports: Iterable[Export], run: Run) -> list[str]:
+    """Write the reports; a line for each that could not be written, the others are written all the same."""
+    problems = []
+    for export in exports:
+        try:
+            _write(export.path, FORMATS[export.format](run), private=export.format in _WITH_EVIDENCE)
+        except (OSError, ValueError) as error:
+            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            problems.append(f"--export {printable(str(export.path))}: not written: {printable(reason)}")
+    return problems
+
+
+def _write(path: Path, text: str, *, private: bool) -> None:
+    if not path.parent.is_dir():
+        raise ValueError(f"there is no folder {path.parent}; make it first")
+    if path.exists() and not path.is_file():
+        # replacing a device or a pipe by a file would harm more than the export
+        raise ValueError("it exists and is not a regular file")
+    path = path.resolve()
+    draft = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
+    handle = os.open(
+        draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600 if private else 0o666
+    )
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(text.encode("utf-8"))
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(draft, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise
