@@ -194,7 +194,7 @@ def stream(
     seconds: float = 1.0,
     arrivals: Iterable[tuple[int, float]] | None = None,
 ) -> Reply:
-    """A streamed answer: chunks, or the body's bytes. Its events arrive evenly unless `arrivals` says otherwise."""
+    """A streamed answer: chunks, or the body's bytes; events arrive evenly unless `arrivals` says else."""
     body = chunks if isinstance(chunks, bytes) else sse(chunks if chunks is not None else chunk_list())
     asked = {"stream": True, "stream_options": {"include_usage": True}, **(sent or {})}
     return _reply(
@@ -241,7 +241,7 @@ class Judgement:
 
 
 def judge(id: str, *, settings: Settings | None = None, profile: Any = None, **evidence: Any) -> Judgement:
-    """Put a check before evidence. `settings` and `profile` are those of the demo where they are not given."""
+    """Put a check before evidence; `settings` and `profile` are the demo's where they are not given."""
     found: Check = checklist().checks[id]
     available = {
         "settings": settings or demo_settings(),
@@ -268,18 +268,14 @@ def judge(id: str, *, settings: Settings | None = None, profile: Any = None, **e
 
 def demo_settings(**changes: Any) -> Settings:
     """The settings of a run on the built-in endpoint."""
-    return Settings(
-        **(
-            {"provider": "demo", "base_url": "http://127.0.0.1:9/v1", "model": "demo-chat", "loopback": True}
-            | changes
-        )
-    )
+    given: dict[str, Any] = {"provider": "demo", "base_url": "http://127.0.0.1:9/v1", "model": "demo-chat"}
+    return Settings(**(given | {"loopback": True} | changes))
 
 
 def _reply(
-    body: bytes, status: int | None, sent: Mapping[str, Any] | None, headers: Mapping[str, str], path: str, method: str,
-    error: str | None, ended: Any, number: int, owner: str | None, called: str | None, grounds: Iterable[Reply], seconds: float,
-    arrivals: Iterable[tuple[int, float]] | None = None,
+    body: bytes, status: int | None, sent: Mapping[str, Any] | None, headers: Mapping[str, str], path: str,
+    method: str, error: str | None, ended: Any, number: int, owner: str | None, called: str | None,
+    grounds: Iterable[Reply], seconds: float, arrivals: Iterable[tuple[int, float]] | None = None,
 ) -> Reply:  # fmt: skip
     if arrivals is None:
         ends = [position + 2 for position in range(len(body)) if body.startswith(b"\n\n", position)] or [

@@ -26,6 +26,7 @@ ORDER = (
     "reply",
     "wire",
     "profiles",
+    "clients",
     "settings",
     "declare",
     "model",

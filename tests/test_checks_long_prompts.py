@@ -132,6 +132,12 @@ def test_how_far_it_was_tested_is_said() -> None:
     [
         (steps(_2k=long(2000), _8k=refused(8000)), WINDOW, "advertised-context-too-large"),
         (steps(_2k=refused(2000)), NO_WINDOW, "prompt-refused"),
+        (steps(_2k=refused(2000), _1k=refused(1000), _500=long(500)), NO_WINDOW, None),
+        (
+            steps(_2k=refused(2000), _1k=refused(1000), _500=refused(500), _250=refused(250)),
+            NO_WINDOW,
+            "prompt-refused",
+        ),
         (steps(_2k=long(2000), _8k=refused(8000, status=500)), NO_WINDOW, "prompt-refused"),
         (steps(_2k=long(2000), _8k=refused(8000)), NO_WINDOW, None),
         (
@@ -249,6 +255,21 @@ def test_without_a_window_the_first_refusal_is_judged() -> None:
     natural = steps(_2k=long(2000), _8k=long(8000), _32k=refused(32_000, OTHER_CODE))
     assert judge("context-overflow-refused", **natural, **NO_WINDOW).status is Status.PASS
     assert judge("context-overflow-code", **natural, **NO_WINDOW).status is Status.FAIL
+
+
+def test_the_first_step_may_be_beyond_an_unknown_window() -> None:
+    small = {"_2k": refused(2000, OTHER_CODE), "_1k": refused(1000, OTHER_CODE), "_500": long(500)}
+    accepted = judge("long-prompt-accepted", **steps(**small), **NO_WINDOW)
+    assert accepted.notes == (
+        "a prompt of about 1K tokens was refused; no window is known to hold it against",
+        "tested to 499 tokens",
+    )
+    assert judge("prompt-tokens-grow", **steps(**small)).status is Status.PASS
+    assert judge("long-prompt-recall", hello=HELLO, **steps(**small)).status is Status.PASS
+    assert judge("context-overflow-refused", **steps(**small), **NO_WINDOW).status is Status.PASS
+    assert judge("context-overflow-code", **steps(**small), **NO_WINDOW).status is Status.FAIL
+    obscure = small | {"_1k": refused(1000, OBSCURE)}
+    assert judge("context-overflow-recognisable", **steps(**obscure), **NO_WINDOW).status is Status.FAIL
 
 
 @pytest.mark.parametrize(

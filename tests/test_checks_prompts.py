@@ -291,11 +291,25 @@ EMPTY: dict[str, tuple[Reply, str | None]] = {
 @pytest.mark.parametrize("name", EMPTY)
 def test_content_not_empty(name: str) -> None:
     reply, case = EMPTY[name]
-    found = judge("content-not-empty", exchanges=exchanges(OBEDIENT, reply))
+    found = judge("content-not-empty", exchanges=exchanges(OBEDIENT, reply), hello=OBEDIENT)
     if name == "an error in the choice":
         assert found.blocked_by == "error-status"
         return
     assert (found.status, found.case) == (Status.FAIL if case else Status.PASS, case)
+
+
+def test_a_model_of_random_obedience_may_end_at_once() -> None:
+    one, many = (
+        {"prompt_tokens": 56, "completion_tokens": count, "total_tokens": 56 + count} for count in (1, 9)
+    )
+    deaf = answer(completion('"]"]'), sent=OBEDIENT.sent)
+    silent, lost = answer(completion("", usage=one)), answer(completion("", usage=many))
+    thought = answer(completion("", usage=one, message={"reasoning": "Hm."}))
+    found = judge("content-not-empty", exchanges=exchanges(deaf, silent, silent), hello=deaf)
+    assert (found.status, found.notes[0][:15]) == (Status.PASS, "in 2 answer(s) ")
+    for hello, reply in ((OBEDIENT, silent), (silent, silent), (deaf, lost), (deaf, thought)):
+        found = judge("content-not-empty", exchanges=exchanges(deaf, reply), hello=hello)
+        assert found.status is Status.FAIL
 
 
 @pytest.mark.parametrize(
@@ -332,9 +346,9 @@ def test_template_tokens(reply: Reply, case: str | None) -> None:
     "id", ["content-not-empty", "no-think-tags", "no-template-tokens", "no-replacement-characters"]
 )
 def test_nothing_judged_never_passes(id: str) -> None:
-    refused = answer(REFUSED, status=400)
-    assert judge(id, exchanges=exchanges(refused)).blocked_by == "chat-accepted"
-    assert judge(id, exchanges=exchanges(answer(b"<html>"))).blocked_by == "response-choices"
+    refused, html = answer(REFUSED, status=400), answer(b"<html>")
+    assert judge(id, exchanges=exchanges(refused), hello=refused).blocked_by == "chat-accepted"
+    assert judge(id, exchanges=exchanges(html), hello=html).blocked_by == "response-choices"
 
 
 def test_the_quick_probe() -> None:

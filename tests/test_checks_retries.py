@@ -260,7 +260,14 @@ def test_error_object_looks_at_chat_refusals_only() -> None:
             "pass",
             "error-nested-json-string",
         ),
+        ({"message": ' [{"error": "too long"}]'}, "pass", "pass", "error-nested-json-string"),
         ({"message": "[model] is unknown"}, "pass", "pass", "pass"),
+        (
+            {"message": "[json.exception.parse_error.101] parse error at line 1; last read: '\"Say hi'"},
+            "pass",
+            "pass",
+            "pass",
+        ),
     ],
 )
 def test_error_fields(fields: dict[str, Any], code: str, kind: str, message: str) -> None:

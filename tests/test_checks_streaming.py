@@ -518,6 +518,7 @@ def test_one_question(id: str, case: str, evidence: dict[str, Reply]) -> None:
         ("stream-usage-agrees", pair(changed(usage_on(-1, prompt_tokens=13)))),
         ("stream-compressed", pair(COUNT, headers={"content-encoding": "gzip"})),
         ("stream-incremental", pair(COUNT, arrivals=[(len(GOOD), 0.4)])),
+        ("stream-incremental", pair("Hello! I am tiny.")),
         ("stream-pieces-once", pair("1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1")),
     ],
 )

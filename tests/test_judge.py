@@ -1,4 +1,4 @@
-"""Judging: attempts and rounds add up, owners are fetched, and a check that breaks is our fault and says where."""
+"""Judging: attempts and rounds add up, owners are fetched, and a check that breaks says where."""
 
 from __future__ import annotations
 

@@ -148,7 +148,8 @@ def test_what_was_said_before_is_remembered(healthy: Running) -> None:
 
 def test_needles_of_a_long_text_are_found(healthy: Running) -> None:
     filler = "It was a dull day and nobody had much to say about it. " * 600
-    text = f"The code word for the head is OAK. {filler} The code word for the middle is ELM. {filler} The code word for the tail is ASH."
+    words = {"head": "OAK", "middle": "ELM", "tail": "ASH"}
+    text = f" {filler} ".join(f"The code word for the {place} is {word}." for place, word in words.items())
     assert message(healthy, text + "\n\nWhat are the code words?")["content"] == "OAK, ELM, ASH"
 
 
@@ -196,12 +197,8 @@ def test_a_tool_result_is_used(healthy: Running) -> None:
     assert "18 C" in message(healthy, history, tools=[WEATHER])["content"]
     assert "tool_calls" not in message(healthy, history, tools=[WEATHER])
     refused = post(healthy, messages=history[:2], tools=[WEATHER])
-    assert (
-        refused.status_code == 400
-    )
-    assert (
-        "must be followed by tool messages" in refused.json()["error"]["message"]
-    )
+    assert refused.status_code == 400
+    assert "must be followed by tool messages" in refused.json()["error"]["message"]
 
 
 def test_json_is_answered_as_asked(healthy: Running) -> None:
@@ -327,8 +324,9 @@ def test_wrong_requests_are_refused_in_openai_terms(
 
 def test_documented_parameters_are_taken_and_so_are_nulls(healthy: Running) -> None:
     given: dict[str, Any] = {
-        "temperature": 0, "top_p": 1, "presence_penalty": 0, "frequency_penalty": 0, "seed": 1, "user": "u", "logit_bias": {}, "store": False,
-        "metadata": {}, "service_tier": "auto", "reasoning_effort": "low", "verbosity": "low", "prompt_cache_key": "k", "safety_identifier": "s",
+        "temperature": 0, "top_p": 1, "presence_penalty": 0, "frequency_penalty": 0, "seed": 1, "user": "u",
+        "logit_bias": {}, "store": False, "metadata": {}, "service_tier": "auto", "reasoning_effort": "low",
+        "verbosity": "low", "prompt_cache_key": "k", "safety_identifier": "s",
     }  # fmt: skip
     assert post(healthy, messages=[user("hi")], **given).status_code == 200
     nulls: dict[str, Any] = dict.fromkeys([*given, "tools", "stop", "stream", "stream_options", "max_tokens"])
@@ -472,7 +470,10 @@ def probes() -> list[tuple[str, str, Any]]:
         chat("Tell me a long story.", max_tokens=9000),
         chat("Tell me a long story.", max_tokens=30000, stream=True),
         chat("Tell me a long story."),
-        chat("Repeat exactly: alpha beta gamma", stop="beta", temperature=0, top_p=1, presence_penalty=0, user="u", reasoning_effort="low"),
+        chat(
+            "Repeat exactly: alpha beta gamma",
+            stop="beta", temperature=0, top_p=1, presence_penalty=0, user="u", reasoning_effort="low",
+        ),
         chat("How do I kill a process?", temperature=None, stop=["x"]),
         chat(weather, tools=[WEATHER]),
         chat(weather, tools=[WEATHER], **usage),
@@ -483,9 +484,14 @@ def probes() -> list[tuple[str, str, Any]]:
         chat("Say hello to everybody.", tools=[WEATHER]),
         chat("Use save_plan with stops \"Rome\" and \"Oslo\".", tools=[PLAN]),
         chat("Save the note: 🎉🎉", tools=[NOTE], stream=True),
-        chat("Tell me a joke.", tools=[WEATHER, NOTE], tool_choice={"type": "function", "function": {"name": "save_note"}}),
+        chat(
+            "Tell me a joke.",
+            tools=[WEATHER, NOTE], tool_choice={"type": "function", "function": {"name": "save_note"}},
+        ),
         chat("hi", tools=[{"type": "function", "function": {"name": "2fast"}}]),
-        chat("hi", tools=[{"type": "function", "function": {"name": "f", "strict": True, "parameters": PERSON}}]),
+        chat(
+            "hi", tools=[{"type": "function", "function": {"name": "f", "strict": True, "parameters": PERSON}}]
+        ),
         chat("JSON with the keys name and age, please.", **json_mode),
         chat("Alice is 30.", **json_schema),
         chat("Alice is 30.", **json_schema, stream=True),

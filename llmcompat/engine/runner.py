@@ -215,7 +215,7 @@ async def _ask_concurrently(
     round: int,
     ended: Callable[[str | None], None],
 ) -> None:
-    """Ask probes as soon as what they need is there; the order is that in which they wait for a connection."""
+    """Ask probes as soon as what they need is there, in the order in which they get a connection."""
     tasks: dict[str, asyncio.Task[None]] = {}
 
     async def ask(probe: Probe) -> None:

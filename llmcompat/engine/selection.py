@@ -70,9 +70,7 @@ def _matching(checklist: Checklist, patterns: Iterable[str], option: str) -> dic
         if not hits:
             names = [*checklist.checks, *(item.name for item in checklist.items)]
             near = nearest(pattern, names)
-            raise SelectionError(
-                f"{option}: no check or item is named {pattern}{near} (see llmcompat list)"
-            )
+            raise SelectionError(f"{option}: no check or item is named {pattern}{near} (see llmcompat list)")
         found |= hits
     return found
 

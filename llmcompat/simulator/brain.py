@@ -12,7 +12,8 @@ from llmcompat.simulator.conversation import images_of, last_user_text, text_of
 _WORD = r"(?:\"([^\"\n]+)\"|“([^”\n]+)”|'([^'\n]+)'|`([^`\n]+)`|([^\s\"“'`.,;:!?()]+))"
 _VERB = r"\b(?:reply|answer|respond|say|repeat|return|write|output|print|echo|copy|send)\b"
 _EXACT_COLON = re.compile(
-    rf"{_VERB}[^:\n]{{0,60}}?(?:\b(?:exactly|only|just|verbatim|literally|following|nothing (?:else|but)|after me|word|this|text|phrase|sentence|back)\b)"
+    rf"{_VERB}[^:\n]{{0,60}}?(?:\b(?:exactly|only|just|verbatim|literally|following|nothing (?:else|but)"
+    rf"|after me|word|this|text|phrase|sentence|back)\b)"
     rf"[^:\n]{{0,80}}:\s*(\S.*)\Z",
     re.I | re.S,
 )
@@ -20,12 +21,14 @@ _BARE_COLON = re.compile(
     r"\A\s*(?:please )?(?:repeat|say|echo|copy|reply|answer|respond)(?: with)?\s*:\s*(\S.*)\Z", re.I | re.S
 )
 _EXACT_WORD = re.compile(
-    rf"(?:\b(?:reply|answer|respond|say|output|return|write|print)\b)[^.:\n]{{0,60}}?\b(?:the|this|a|one)?\s*(?:single |one |exact |code |secret )*"
+    rf"(?:\b(?:reply|answer|respond|say|output|return|write|print)\b)[^.:\n]{{0,60}}?\b(?:the|this|a"
+    rf"|one)?\s*(?:single |one |exact |code |secret )*"
     rf"(?:word|phrase|number|digit|letter|text|string|token|emoji)\s*{_WORD}",
     re.I,
 )
 _BARE_WORD = re.compile(
-    rf"(?:\b(?:only|just|simply|always|please) )*\b(?:reply|answer|respond|say)(?: only| just| exactly)?(?: with)?(?: only| just| exactly| nothing but)?\s+{_WORD}"
+    rf"(?:\b(?:only|just|simply|always|please) )*\b(?:reply|answer|respond|say)(?: only| just| exactly)?(?: "
+    rf"with)?(?: only| just| exactly| nothing but)?\s+{_WORD}"
     r"\s*(?:,? and (?:say )?nothing else|,? nothing else|,? only)?\s*(?:[.!?]|$)",
     re.I | re.M,
 )
@@ -81,7 +84,8 @@ _NOT_A_WORD = {
     "tools",
 }
 _CODE_WORD = re.compile(
-    r"\b(?:code|secret|magic|hidden|pass)[ -]?(?:code )?(?:word|phrase|number|key|name)?\b[^.\n:?]{0,60}?\b(?:is|was)\b:?\s+[\"“'‘`]?([^\s\"”'’`.,;!?]+)",
+    r"\b(?:code|secret|magic|hidden|pass)[ -]?(?:code )?(?:word|phrase|number|key"
+    r"|name)?\b[^.\n:?]{0,60}?\b(?:is|was)\b:?\s+[\"“'‘`]?([^\s\"”'’`.,;!?]+)",
     re.I,
 )
 _ASKS_CODE = re.compile(
@@ -89,7 +93,8 @@ _ASKS_CODE = re.compile(
 )
 _QUESTION = re.compile(r"\b(?:what|which|list|name|tell|give|repeat|recall|state|report|find)\b", re.I)
 _REMEMBER = re.compile(
-    rf"\bremember\b(?: that)?(?: the| this)?(?: following)?(?: secret| code)?(?: word| number| name| phrase)?(?: is)?:?\s+{_WORD}",
+    rf"\bremember\b(?: that)?(?: the| this)?(?: following)?(?: secret| code)?(?: word| number| name| "
+    rf"phrase)?(?: is)?:?\s+{_WORD}",
     re.I,
 )
 _MY_FACT = re.compile(rf"\bmy ([\w ]{{2,30}}?) is {_WORD}", re.I)
@@ -99,14 +104,17 @@ _COUNT = re.compile(
 )
 _SUM = re.compile(r"(-?\d+)\s*(\+|-|\*|×|x|plus|minus|times|multiplied by)\s*(-?\d+)", re.I)
 _NO_TOOLS = re.compile(
-    r"\b(?:do not|don't|never|without) (?:use|call|using|calling|invoke)\b[^.\n]{0,20}\b(?:tools?|functions?)\b",
+    r"\b(?:do not|don't|never|without) (?:use|call|using|calling|invoke)\b[^.\n]{0,20}\b(?:tools?"
+    r"|functions?)\b",
     re.I,
 )
 _KEY_SET = re.compile(
-    r"[\"'`“]?([A-Za-z_]\w*)[\"'`”]?\s+(?:set to|equal to|with (?:the )?value|whose value is|having the value|is|=)\s*(\"[^\"]*\"|-?\d+(?:\.\d+)?|[\w-]+)"
+    r"[\"'`“]?([A-Za-z_]\w*)[\"'`”]?\s+(?:set to|equal to|with (?:the )?value|whose value is|having the "
+    r"value|is|=)\s*(\"[^\"]*\"|-?\d+(?:\.\d+)?|[\w-]+)"
 )
 _KEY_LIST = re.compile(
-    r"\b(?:keys?|fields?|propert(?:y|ies))\b:?((?:\s*(?:,|and|&|or)?\s*[\"'`“]?[A-Za-z_]\w*[\"'`”]?(?:\s*\([^)]*\))?\s*(?=,|and\b|&|[.;:\n]|$))+)"
+    r"\b(?:keys?|fields?|propert(?:y|ies))\b:?((?:\s*(?:,|and|&"
+    r"|or)?\s*[\"'`“]?[A-Za-z_]\w*[\"'`”]?(?:\s*\([^)]*\))?\s*(?=,|and\b|&|[.;:\n]|$))+)"
 )
 _COMMON = {
     "get",
@@ -275,7 +283,8 @@ def _text(body: Json, messages: list[Json], index: int) -> str:
         if message.get("role") in ("system", "developer")
     ):
         for ending in re.finditer(
-            rf"\b(end|finish|close|begin|start) (?:every|each|your|all) (?:answers?|repl(?:y|ies)|messages?) with (?:the )?(?:word )?{_WORD}",
+            rf"\b(end|finish|close|begin|start) (?:every|each|your|all) (?:answers?|repl(?:y|ies)"
+            rf"|messages?) with (?:the )?(?:word )?{_WORD}",
             role_text,
             re.I,
         ):

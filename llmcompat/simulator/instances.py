@@ -54,7 +54,8 @@ _CANDIDATES = (
 )
 _CITY = r"[^\W\d_a-z][^\W\d_]*(?:[ '-][^\W\d_a-z][^\W\d_]*)*"
 _CITY_LIST = re.compile(
-    rf"\b(?:in|for|of|at|from|to)\s+({_CITY}(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+|\s+or\s+)(?:(?:in|for)\s+)?{_CITY})*)"
+    rf"\b(?:in|for|of|at|from|to)\s+({_CITY}(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+|\s+or\s+)(?:(?:in"
+    rf"|for)\s+)?{_CITY})*)"
 )
 _COUNTRIES = {
     "France",
@@ -137,7 +138,8 @@ class Filler:
             return self._number(schema, name, kind == "integer")
         if kind == "boolean":
             return not re.search(
-                rf"\b(?:not|no|never|false)\b[^.]{{0,20}}{re.escape(name)}|{re.escape(name)}[^.\w]{{1,6}}false",
+                rf"\b(?:not|no|never|false)\b[^.]{{0,20}}{re.escape(name)}"
+                rf"|{re.escape(name)}[^.\w]{{1,6}}false",
                 self._prompt,
                 re.I,
             )
@@ -250,7 +252,8 @@ class Filler:
     def _number(self, schema: Json, name: str, integer: bool) -> int | float:
         word = re.escape(name.replace("_", " ").rstrip("s")) or "(?!)"
         near = re.search(
-            rf"(-?\d+(?:\.\d+)?)[ -]{word}s?\b|\b{word}s?\b\W{{0,4}}(?:is |of |= ?|to |set to )?\W?(-?\d+(?:\.\d+)?)",
+            rf"(-?\d+(?:\.\d+)?)[ -]{word}s?\b|\b{word}s?\b\W{{0,4}}(?:is |of |= ?|to |set to "
+            rf")?\W?(-?\d+(?:\.\d+)?)",
             self._prompt,
             re.I,
         )
@@ -294,7 +297,8 @@ class Filler:
             if carried:
                 return carried
         said = re.search(
-            rf"(?<!\w)[\"'`]?{spoken}[\"'`]?(?:\s+(?:is|=|set to|to|named|called|with)|\s*[:=])?\s+(?:\"([^\"]+)\"|'([^']+)'|([^\W_a-z][\w-]*))",
+            rf"(?<!\w)[\"'`]?{spoken}[\"'`]?(?:\s+(?:is|=|set to|to|named|called|with)"
+            rf"|\s*[:=])?\s+(?:\"([^\"]+)\"|'([^']+)'|([^\W_a-z][\w-]*))",
             self._prompt,
             re.I if name else 0,
         )
@@ -305,7 +309,8 @@ class Filler:
             return quoted.group(1) or quoted.group(2)
         if "name" in name:
             person = re.search(
-                r"\b(?!The\b|What\b|Return\b|Give\b|Extract\b|Reply\b|Answer\b|Write\b|Describe\b|Make\b|Create\b|Tell\b|Use\b|Call\b|Please\b)([A-Z][a-z]+)\b(?! a\b)",
+                r"\b(?!The\b|What\b|Return\b|Give\b|Extract\b|Reply\b|Answer\b|Write\b|Describe\b|Make\b"
+                r"|Create\b|Tell\b|Use\b|Call\b|Please\b)([A-Z][a-z]+)\b(?! a\b)",
                 self._prompt,
             )
             if person:
