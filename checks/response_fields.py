@@ -120,11 +120,6 @@ def response_json(exchanges: Exchanges) -> None:
     any SDK, and an unasked stream fails in each.
     """
     whole = judged(_whole(exchanges), nothing="chat-accepted")
-    padded = sum(
-        reply.body[:1] in (b" ", b"\t", b"\r", b"\n") for reply in whole if isinstance(reply.document, dict)
-    )
-    if padded:
-        note(f"{padded} answers begin with white space, which is legal and trips parsers that read by line")
     nulls = sum(dig(reply.document, "error") in (None, {}) for reply in whole)
     if nulls:
         note(
@@ -260,13 +255,32 @@ def response_created(exchanges: Exchanges) -> None:
     """The field created, where it is sent, is whole seconds.
 
     Typed clients read an integer: a fraction breaks Pydantic AI and go-openai, a string the Vercel AI SDK as
-    well, and milliseconds overflow in async-openai and openai-dotnet.
+    well.
     """
     found = _top(exchanges, "created")
     _demand(found, "created", _created, "an integer: seconds since 1970")
     for reply, value in found:
         if is_int(value) and abs(value - _now(reply)) > DAY:
             note(f"created is not the time of the answer: {value}")
+
+
+@check(
+    "response-created-unit",
+    chat="should",
+    agent="should",
+    fix="Divide created by 1000 where it is far in the future, if your code reads it.",
+)
+def response_created_unit(exchanges: Exchanges) -> None:
+    """The field created counts seconds, not milliseconds.
+
+    Clients that keep it in 32 bits, such as async-openai, overflow; the others show a date far in the future.
+    """
+
+    def case(value: Any) -> str | None:
+        return "created-milliseconds" if is_int(value) and value > LARGEST_SECONDS else None
+
+    chunks = [(reply, reply.all_chunks[0].data.get("created")) for reply in exchanges.readable_streams]
+    _demand(_top(exchanges, "created") + chunks, "created", case, "seconds since 1970")
 
 
 def _created(value: Any) -> str | None:
@@ -276,8 +290,6 @@ def _created(value: Any) -> str | None:
         return "created-float"
     if not is_int(value):
         return "created-string" if isinstance(value, str) else "created-not-a-number"
-    if value > LARGEST_SECONDS:
-        return "created-milliseconds"
     return "created-negative" if value < 0 else None
 
 
@@ -436,14 +448,50 @@ def response_message(exchanges: Exchanges) -> None:
     padding = {
         f"{name}: {show(message[name])}"
         for _, message in found
-        for name in ("tool_calls", "function_call", "audio")
+        for name in ("function_call", "audio")
         if name in message and message[name] in (None, [])
     }
     if padding:
-        note(
-            f"tool-calls-null-or-empty-padding: messages carry {', '.join(sorted(padding))}; "
-            "take them out before you send the message back"
-        )
+        note(f"messages carry {', '.join(sorted(padding))}: take them out before you send the message back")
+
+
+@check(
+    "response-tool-calls-absent",
+    fix="Take tool_calls out of a message where it is empty or null before you test for it or send it back.",
+    chat="should",
+    agent="should",
+)
+def response_tool_calls_absent(exchanges: Exchanges) -> None:
+    """A message without tool calls has no field tool_calls.
+
+    Code that asks whether the field is there takes null or an empty list for a call, and endpoints that
+    validate histories refuse the message when it comes back.
+    """
+
+    def case(value: Any) -> str | None:
+        return "tool-calls-null-or-empty-padding" if value is None or value == [] else None
+
+    _demand(_field(_messages(exchanges), "tool_calls"), "tool_calls", case, "no field, or at least one call")
+
+
+@check(
+    "response-leading-space",
+    fix="Strip the body before you parse it where your parser reads line by line.",
+    chat="should",
+    agent="should",
+)
+def response_leading_space(exchanges: Exchanges) -> None:
+    """A plain answer begins with its JSON.
+
+    White space before it is legal: gateways send blank lines to keep a slow connection open. Parsers that
+    read by line and clients with a timeout between bytes stumble over it.
+    """
+    _demand(
+        [(reply, reply.body[:1]) for reply in _documents(exchanges)],
+        "first byte",
+        lambda value: "nonstream-leading-whitespace" if value in (b" ", b"\t", b"\r", b"\n") else None,
+        "{",
+    )
 
 
 def _message(value: Any) -> str | None:

@@ -153,3 +153,23 @@ def test_evidence_is_built_from_asks_alone() -> None:
     assert built.text == "hello"
     assert built.owner == "chat-accepted"
     assert len(evidence.exchanges.all) == 1
+
+
+def test_a_level_falls_only_where_every_named_client_was_measured_to_come_through() -> None:
+    def arguments(reply: Reply) -> None:
+        """Arguments are text.
+
+        Why.
+        """
+        fail({"city": "Paris"}, expected="text", case="tool-arguments-object")
+
+    def judged(*clients: str) -> Result:
+        settings = demo_settings(clients=clients)
+        found = make(arguments, "tool-arguments-string")
+        return run(found, evidence={"reply": answer(completion())}, settings=settings)[0]
+
+    assert judged().level == "must"
+    assert judged("litellm").level == "should"
+    assert judged("litellm").notes == ("litellm came through this when measured",)
+    assert judged("litellm", "openai-python").level == "must"
+    assert judged("async-openai", "litellm").notes == ("not measured with async-openai",)

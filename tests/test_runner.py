@@ -100,7 +100,7 @@ def test_a_dead_end_ends_the_run_at_once(
     assert result.exit_code == code
     assert result.stopped is not None
     assert reason in result.stopped
-    assert all(check.status in (Status.ERROR, Status.MANUAL) for check in result.checks)
+    assert not any(check.status in (Status.PASS, Status.FAIL) for check in result.checks)
     assert len(server.requests) <= 8
 
 
@@ -220,7 +220,9 @@ def test_a_saved_run_is_judged_alike_without_a_request() -> None:
     exchanges = {exchange.id: exchange for exchange in result.exchanges}
     evidence = gather_evidence(loaded.probes, result.asks, exchanges, result.unasked)
     again = judge(select(loaded, settings).checks, loaded, [evidence], load_profile("demo"), settings)
-    assert [(r.id, r.status, r.case) for r in again] == [(r.id, r.status, r.case) for r in result.checks]
+    skipped = select(loaded, settings).skipped
+    before = [(r.id, r.status, r.case) for r in result.checks if r.id not in skipped]
+    assert [(r.id, r.status, r.case) for r in again] == before
 
 
 def test_probes_that_break_or_hang_on_a_missing_need_say_so(tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ def check(
     from llmcompat.cli.export import parse_exports, parse_format
     from llmcompat.cli.problems import Problem
     from llmcompat.cli.progress import progress
-    from llmcompat.cli.target import Options, split_commas
+    from llmcompat.cli.target import Options, parse_clients, split_commas
 
     given = Options(
         base_url=base_url,
@@ -213,7 +213,7 @@ def check(
         uses=tuple(uses or ()),
         without=tuple(without or ()),
         rest={
-            "clients": split_commas(client or ()),
+            "clients": parse_clients(client or ()),
             "only": split_commas(only or ()),
             "skip": split_commas(skip or ()),
             "quick": quick,

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from llmcompat.billing import price_for
 from llmcompat.cli.problems import Problem, nearest, printable
+from llmcompat.clients import clients
 from llmcompat.model import UseCase
 from llmcompat.profiles import FEATURES, Profile, load_profile, shipped_profiles
 from llmcompat.profiles.schema import origin
@@ -292,6 +293,16 @@ def parse_features(texts: Iterable[str], option: str) -> frozenset[str]:
         if name not in FEATURES:
             raise Problem(f"{option} {printable(name, 40)}: no such feature; {nearest(name, FEATURES)}")
     return frozenset(names)
+
+
+def parse_clients(texts: Iterable[str]) -> tuple[str, ...]:
+    """Clients that facts are known of, each text one or several with commas. Raises Problem."""
+    known = clients()
+    names = split_commas(texts)
+    for name in names:
+        if name not in known:
+            raise Problem(f"--client {printable(name, 40)}: no such client; {nearest(name, known)}")
+    return names
 
 
 def split_commas(texts: Iterable[str]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from llmcompat.clients import breaks
+from llmcompat.clients import breaks, measured_ok
 from llmcompat.declare import Blocked, Check, Failed, Manual, Skipped, Unanswered, remarks
 from llmcompat.engine.evidence import Evidence
 from llmcompat.engine.loader import Checklist
@@ -114,19 +114,38 @@ def _judge_one(
             "high": round(high, 4),
         }
     result = _result(check, settings, outcome)
+    lowered, unmeasured = _for_clients(result, settings)
     return replace(
         result,
+        level=lowered[settings.use_case.value],
+        levels=lowered,
         expected=_bounded(outcome.expected, redact),
         seen=_bounded(outcome.seen, redact),
         reason=_bounded(outcome.reason, redact),
         known=_known(check, outcome, profile),
         breaks=breaks(check.id, outcome.case) if outcome.status is Status.FAIL else (),
         attempts=(held, len(judged)) if len(judged) > 1 else None,
-        notes=tuple(text for text in (_bounded(note, redact) for note in said.notes) if text),
+        notes=tuple(text for text in (_bounded(note, redact) for note in [*said.notes, *unmeasured]) if text),
         facts=facts,
         exchanges=tuple(exchanges),
         seconds=perf_counter() - started,
     )
+
+
+def _for_clients(result: Result, settings: Settings) -> tuple[Mapping[str, Level], list[str]]:
+    """The levels for the clients that the user named, and what is not known of them.
+
+    A failure weighs less only where every named client was measured to come through this very deviation.
+    """
+    if not settings.clients or result.status is not Status.FAIL:
+        return result.levels, []
+    known = {client: measured_ok(result.id, result.case, client) for client in settings.clients}
+    unmeasured = [client for client, came_through in known.items() if came_through is None]
+    if all(known.values()):
+        return dict.fromkeys(result.levels, Level.SHOULD), [
+            f"{', '.join(known)} came through this when measured"
+        ]
+    return result.levels, [f"not measured with {', '.join(unmeasured)}"] if unmeasured else []
 
 
 def _attempts(
@@ -242,7 +261,7 @@ def _known(check: Check, outcome: Outcome, profile: Profile) -> Known | None:
     if outcome.status is not Status.FAIL:
         return None
     for deviation in profile.deviations:
-        same = deviation.check == check.id and deviation.case in (None, outcome.case)
+        same = any(line.check == check.id and line.case in (None, outcome.case) for line in deviation.lines)
         if deviation.status != "fixed" and (
             same or (outcome.case is not None and deviation.catalogue == outcome.case)
         ):

@@ -6,7 +6,7 @@ It yields events and prints nothing.
 from __future__ import annotations
 
 import asyncio
-import secrets
+import hashlib
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -95,12 +95,12 @@ async def run_target(
 ) -> AsyncIterator[Event]:
     """Run the checklist on one target.
 
-    `seed` decides code words and jitter; it is saved, so that a run can be asked and judged again alike.
-    Raises SelectionError before anything is sent; whatever the endpoint does ends in the run that the last
+    `seed` decides code words and jitter. It is saved, and the same for the same model unless it is given, so
+    that an endpoint that answers alike is judged alike. Raises SelectionError before anything is sent; whatever the endpoint does ends in the run that the last
     event carries.
     """
     selection = select(checklist, settings)
-    seed = seed or secrets.token_hex(8)
+    seed = seed or hashlib.sha256(f"{settings.provider}/{settings.model}".encode()).hexdigest()[:16]
     budget = Budget(None if settings.loopback else settings.max_usd, settings.pricing, settings.max_tokens)
     state = _State(checklist.probes, budget)
     redactor = Redactor([*([key] if key else []), *secrets_to_hide])
