@@ -31,8 +31,9 @@ class Ending(Exception):
 class Failed(Ending):
     """The endpoint deviates, or does not offer what is asked for."""
 
-    def __init__(self, seen: str, expected: str, case: str | None) -> None:
+    def __init__(self, seen: str, expected: str, case: str | None, exchange: str | None = None) -> None:
         super().__init__(seen)
+        self.exchange = exchange
         self.seen = seen
         self.expected = expected
         self.case = case
@@ -70,16 +71,16 @@ class Manual(Ending):
         self.facts = facts
 
 
-def fail(seen: object, *, expected: str, case: str | None = None) -> NoReturn:
+def fail(seen: object, *, expected: str, case: str | None = None, exchange: str | None = None) -> NoReturn:
     """End the check: the endpoint deviates.
 
     `seen` is shown as it is when it is text and as JSON or repr otherwise. `case` is a slug that names which
     of this check's deviations was met: baselines, accepted deviations and client facts key on (id, case), so
-    it stays for ever.
+    it stays for ever. `exchange` is the id of the one that shows it, where a check reads several.
     """
     if case is not None and not SLUG.fullmatch(case):
         raise ValueError(f"case {case!r} is not a slug")
-    raise Failed(show(seen), expected, case)
+    raise Failed(show(seen), expected, case, exchange)
 
 
 def skip(reason: str) -> NoReturn:

@@ -160,6 +160,8 @@ class Result:
     why: str
     fix: str
     case: str | None = None
+    sent: str | None = None
+    """The request that shows it, shortened to what tells it from others."""
     expected: str | None = None
     seen: str | None = None
     reason: str | None = None

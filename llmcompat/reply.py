@@ -264,7 +264,7 @@ class Reply:
             case = "cut"
         elif case is None and self.status is not None and self.status >= 500:
             case = "server-error"
-        fail(self.excerpt, expected=expected, case=case)
+        fail(self.excerpt, expected=expected, case=case, exchange=self.exchange.id)
 
     def require(self) -> None:
         """Block the check unless the request was accepted."""
@@ -674,9 +674,7 @@ def _join_tool_calls(chunks: list[Chunk]) -> list[ToolCall]:
             taken = calls[place].get("id") if place is not None else None
             if function.get("name") and piece.get("id") and taken not in (None, piece["id"]):
                 place = None  # another call under an index that is taken: a check of its own says so
-        elif calls and (
-            piece["id"] == calls[-1].get("id") if piece.get("id") else not function.get("name")
-        ):
+        elif calls and (piece["id"] == calls[-1].get("id") if piece.get("id") else not function.get("name")):
             place = len(calls) - 1
         if place is None:
             place = len(calls)

@@ -14,6 +14,7 @@ from llmcompat.clients import breaks, measured_ok
 from llmcompat.declare import Blocked, Check, Failed, Manual, Skipped, Unanswered, remarks
 from llmcompat.engine.evidence import Evidence
 from llmcompat.engine.loader import Checklist
+from llmcompat.engine.summary import summary
 from llmcompat.model import Known, Level, Result, Status, UseCase
 from llmcompat.profiles.schema import Profile
 from llmcompat.reply import Exchanges, Replies, Reply
@@ -33,6 +34,7 @@ class Outcome:
     seen: str | None = None
     reason: str | None = None
     blocked_by: str | None = None
+    exchange: str | None = None
 
 
 def level_for(check: Check, settings: Settings, use_case: UseCase) -> Level:
@@ -119,6 +121,7 @@ def _judge_one(
         result,
         level=lowered[settings.use_case.value],
         levels=lowered,
+        sent=_bounded(_sent(outcome, exchanges, rounds), redact),
         expected=_bounded(outcome.expected, redact),
         seen=_bounded(outcome.seen, redact),
         reason=_bounded(outcome.reason, redact),
@@ -182,8 +185,18 @@ def _attempts(
         for exchange in attempt.exchanges
     ]
     if "exchanges" in check.needs and any(outcome.status is Status.FAIL for outcome in outcomes):
-        ids.extend(_culprit(check, named, outcomes))
+        ids = [*_culprit(check, named, outcomes), *ids]
     return outcomes, ids
+
+
+def _sent(outcome: Outcome, exchanges: list[str], rounds: list[Evidence]) -> str | None:
+    """The request behind a failure: the one that the check named, else the first that it read."""
+    shown = outcome.exchange or (exchanges[0] if exchanges else None)
+    if outcome.status is not Status.FAIL or shown is None:
+        return None
+    found = (reply for evidence in rounds for reply in evidence.exchanges.all if reply.exchange.id == shown)
+    reply = next(found, None)
+    return summary(reply.exchange) if reply is not None else None
 
 
 def _culprit(check: Check, named: dict[str, Any], outcomes: list[Outcome]) -> list[str]:
@@ -201,7 +214,7 @@ def _run(check: Check, arguments: Mapping[str, Any]) -> Outcome:
     try:
         check.function(**arguments)
     except Failed as end:
-        return Outcome(Status.FAIL, end.case, end.expected, end.seen)
+        return Outcome(Status.FAIL, end.case, end.expected, end.seen, exchange=end.exchange)
     except Skipped as end:
         return Outcome(Status.SKIP, reason=end.reason)
     except Blocked as end:

@@ -96,8 +96,8 @@ async def run_target(
     """Run the checklist on one target.
 
     `seed` decides code words and jitter. It is saved, and the same for the same model unless it is given, so
-    that an endpoint that answers alike is judged alike. Raises SelectionError before anything is sent; whatever the endpoint does ends in the run that the last
-    event carries.
+    that an endpoint that answers alike is judged alike. Raises SelectionError before anything is sent;
+    whatever the endpoint does ends in the run that the last event carries.
     """
     selection = select(checklist, settings)
     seed = seed or hashlib.sha256(f"{settings.provider}/{settings.model}".encode()).hexdigest()[:16]
@@ -346,7 +346,7 @@ def _conclude(
         use_case=settings.use_case,
         exit_code=int(code),
         verdicts={use_case.value: verdict(results, use_case) for use_case in UseCase},
-        open=tuple(_still_open(results)),
+        open=tuple(_still_open(results, simulated=settings.simulated)),
         settings=settings.model_dump(mode="json"),
         basics=conversation.basics.as_dict(),
         profile={
@@ -378,8 +378,10 @@ def _conclude(
     )
 
 
-def _still_open(results: list[Result]) -> Iterator[str]:
+def _still_open(results: list[Result], *, simulated: bool) -> Iterator[str]:
     """What stands between this run and "ready": nothing here says anything of the user's own code."""
+    if simulated:
+        yield "the endpoint itself was not asked: all of this is documented, not measured"
     yield "your prompts, streaming parser and retry logic were not tested"
     manual = sum(result.status is Status.MANUAL for result in results)
     if manual:
@@ -393,12 +395,22 @@ def _still_open(results: list[Result]) -> Iterator[str]:
 def _tokens(exchange: Exchange) -> tuple[int, int]:
     """What an exchange used by its own count, else by its length: four characters a token."""
     reply = Reply([exchange])
-    usage = reply.find_usage() if exchange.status == 200 else None
-    counted = tuple(dig(usage or {}, name) for name in ("prompt_tokens", "completion_tokens"))
-    if usage and is_int(counted[0]) and all(is_int(count) and 0 <= count < 10**9 for count in counted[:1]):
+    usage = (reply.find_usage() or _ended_with(reply)) if exchange.status == 200 else {}
+    counted: list[Any] = [
+        next((usage[name] for name in names if name in usage), None)
+        for names in (("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens"))
+    ]
+    if is_int(counted[0]) and 0 <= counted[0] < 10**9:
         completion = counted[1] if is_int(counted[1]) and 0 <= counted[1] < 10**9 else 0
         return int(counted[0]), int(completion)
     if exchange.status != 200 or "/chat/completions" not in exchange.url:
         return 0, 0
     text = reply.reasoning + str(dig(reply.document, "choices.0.message.content") or "")
     return len(exchange.request_body or "") // 4, len(text) // 4
+
+
+def _ended_with(reply: Reply) -> dict[str, Any]:
+    """The usage that the last event of a Responses stream carries within its response."""
+    last = reply.all_chunks[-1].data if reply.streamed and reply.all_chunks else {}
+    usage = dig(last, "response.usage")
+    return usage if isinstance(usage, dict) else {}

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from importlib.util import find_spec
 
 from llmcompat.declare import Check, Probe
 from llmcompat.engine.loader import GIVEN, Checklist
@@ -13,6 +14,12 @@ from llmcompat.settings import Settings
 
 GROUND = ("models_list", "hello", "basics")
 """What every run asks first."""
+
+OPT_IN_FEATURES = frozenset({"responses", "batch"})
+"""Other APIs than chat, which few applications call: asked where --uses or --only names them."""
+
+OPT_IN_ITEMS = {"sdk": "openai"}
+"""Items that ask again, in another way, what others ask: only where --only names them, with their package."""
 
 
 class SelectionError(Exception):
@@ -31,6 +38,7 @@ class Selection:
 def select(checklist: Checklist, settings: Settings) -> Selection:
     """Apply `--only`, `--skip`, `--without` and `--quick`.
 
+    What is not of every run is left out unless it is named.
     Raises SelectionError for a name or pattern that matches nothing and for a selection that leaves nothing
     to judge.
     """
@@ -43,12 +51,17 @@ def select(checklist: Checklist, settings: Settings) -> Selection:
             skipped[check.id] = "--skip"
         elif check.feature in settings.without:
             skipped[check.id] = f"--without {check.feature}"
+        elif (reason := _not_asked(check, settings)) is not None:
+            skipped[check.id] = reason
         elif settings.quick and not _is_quick(check, checklist):
             skipped[check.id] = "not in --quick"
         else:
             judged.append(check)
     if not judged:
-        raise SelectionError("the selection leaves no check to judge; loosen --only, --skip or --without")
+        reasons = "; ".join(dict.fromkeys(skipped.values()))
+        raise SelectionError(
+            f"the selection leaves no check to judge ({reasons}); loosen --only, --skip or --without"
+        )
     probes = _probes(judged, checklist, settings)
     return Selection(tuple(judged), skipped, probes)
 
@@ -73,6 +86,22 @@ def _matching(checklist: Checklist, patterns: Iterable[str], option: str) -> dic
             raise SelectionError(f"{option}: no check or item is named {pattern}{near} (see llmcompat list)")
         found |= hits
     return found
+
+
+def _not_asked(check: Check, settings: Settings) -> str | None:
+    """Why a check that is not of every run is set aside; None where it is asked.
+
+    Whoever names it with --only has asked for it: `settings.only` then holds nothing but what was named.
+    """
+    package = OPT_IN_ITEMS.get(check.item)
+    if package is not None:
+        if not settings.only:
+            return f"not asked: name it with --only {check.item}"
+        if find_spec(package) is None:
+            return f"the package {package} is missing: pip install 'llmcompat[{check.item}]'"
+    elif check.feature in OPT_IN_FEATURES and check.feature not in settings.uses and not settings.only:
+        return f"not asked: name it with --uses {check.feature}"
+    return None
 
 
 def _is_quick(check: Check, checklist: Checklist) -> bool:

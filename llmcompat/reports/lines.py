@@ -203,7 +203,9 @@ def number(value: object) -> str:
 
 def spend_words(spend: Spend, settings: Mapping[str, Any]) -> list[str]:
     """Requests, tokens, cost and how often the run was held back; an unknown price is said as unknown."""
-    if spend.usd is not None:
+    if settings.get("simulated"):
+        cost = "nothing spent: a simulation"
+    elif spend.usd is not None:
         pricing = settings.get("pricing")
         day = pricing.get("as_of") if isinstance(pricing, Mapping) else None
         cost = f"{spend.usd:.4f} USD" + (f" at the list price of {day}" if day else "")

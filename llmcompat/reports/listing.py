@@ -183,9 +183,11 @@ def _check(
     rows.append(("judges", ", ".join(check.needs) or "nothing that is asked"))
     for profile in profiles:
         for deviation in profile.deviations:
-            if deviation.check == check.id and deviation.status != "fixed":
+            for line in deviation.lines if deviation.status != "fixed" else ():
+                if line.check != check.id:
+                    continue
                 source = f" {deviation.sources[0]}" if deviation.sources else ""
-                case = f" (case {deviation.case})" if deviation.case else ""
+                case = f" (case {line.case})" if line.case else ""
                 rows.append(("known at", f"{profile.name}{case}: {deviation.summary}{source}"))
     yield pairs((label, say(text)) for label, text in rows)
 

@@ -83,7 +83,7 @@ def _unrun(check: Check, profile: Profile, settings: Settings) -> str:
     rows += [
         f"  - {_documented(each)}"
         for each in profile.deviations
-        if each.check == check.id and each.status != "fixed"
+        if each.status != "fixed" and any(line.check == check.id for line in each.lines)
     ]
     return "\n".join(rows)
 
@@ -174,6 +174,8 @@ def _check(result: Result) -> Iterator[str]:
 def _failed(result: Result) -> Iterator[tuple[str, str]]:
     if result.case:
         yield "case", words(result.case)
+    if result.sent:
+        yield "sent", markdown_code(shorten(result.sent, _MOST_SEEN))
     if result.seen is not None:
         yield "seen", markdown_code(shorten(result.seen, _MOST_SEEN))
     if result.expected is not None:

@@ -136,6 +136,8 @@ def _opened(result: Result) -> RenderableType:
     if result.known is not None:
         first.append("  known", style="bold")
     rows: list[tuple[str, RenderableType]] = []
+    if result.sent:
+        rows.append(("sent", say(shorten(terminal(result.sent), _MOST_SEEN))))
     if result.seen is not None:
         rows.append(("seen", say(shorten(terminal(result.seen), _MOST_SEEN))))
     if result.expected is not None:
