@@ -31,6 +31,11 @@ STEPS = {"2k": 2_000, "8k": 8_000, "32k": 32_000}
 bound is.
 """
 
+SMALLER = {"1k": 1_000, "500": 500, "250": 250}
+"""Prompt tokens of what is asked, until one is accepted, where no window is known and the first step is
+beyond it.
+"""
+
 OVERFLOW = "overflow"
 _CAP = 1024
 _CHARACTERS_PER_TOKEN = 4.0
@@ -132,10 +137,18 @@ async def long_prompts(api: Api, models_list: Reply) -> Replies:
     async def ask(step: str, size: int, ratio: float) -> Reply:
         words = _words(api, step)
         until = says(*words) if step != OVERFLOW and size <= _RETRY_UP_TO else None
-        return await api.chat(_prompt(words, int(size * ratio)), part=step, until=until, cap=_cap(tokens))
+        # below the first step the window is small, and some servers count the cap as a part of it
+        cap = _cap(tokens or (2 * size if step in SMALLER else None))
+        return await api.chat(_prompt(words, int(size * ratio)), part=step, until=until, cap=cap)
 
     first, *others = steps
     questions = {first: await ask(first, steps[first], _CHARACTERS_PER_TOKEN)}
+    if tokens is None and _too_long_for_it(questions[first]):
+        for step, size in SMALLER.items():
+            questions[step] = await ask(step, size, _CHARACTERS_PER_TOKEN)
+            if not _too_long_for_it(questions[step]):
+                break
+        return Replies(questions, "long_prompts", "long-prompt-accepted")
     ratio = _measured_ratio(questions[first])
     too_long = _overflow_size(tokens, api.settings.max_prompt_tokens)
     rest = {step: steps[step] for step in others} | ({OVERFLOW: too_long} if too_long else {})
@@ -161,7 +174,8 @@ def _size(reply: Reply) -> int:
 
 
 def _steps(long_prompts: Replies) -> list[tuple[str, Reply]]:
-    return [(step, long_prompts[step]) for step in STEPS if step in long_prompts]
+    """What was asked, the shortest prompt first."""
+    return [(step, long_prompts[step]) for step in (*reversed(SMALLER), *STEPS) if step in long_prompts]
 
 
 def _shown(tokens: int) -> str:
@@ -192,7 +206,7 @@ def long_prompt_accepted(
     """Prompts inside the window are accepted.
 
     Applications size their prompts by the advertised window; an endpoint that takes less fails in the
-    middle of a session.
+    middle of a session. Where nobody says how large the window is, what is accepted at all is found out.
     """
     window = known_window(settings, profile, models_list)
     largest = 0
@@ -320,6 +334,8 @@ def long_prompt_recall(long_prompts: Replies, hello: Reply) -> None:
         counted = reply.find_usage() is not None
         if counted and _shrunk(long_prompts) is not None:
             blocked("prompt-tokens-grow")
+        if step == steps[0][0] and (counted or len(missing) == len(_PLACES)):
+            unanswered("the model does not find the words in the shortest prompt either")
         where = ", ".join(f"{word} ({place})" for place, word in missing.items())
         # a counter that says that all of it was read leaves the model's weakness as the cause
         case = f"recall-{step}" if counted or step == steps[0][0] else _lost(missing, f"recall-{step}")
@@ -338,7 +354,7 @@ def _overflowed(long_prompts: Replies, window: tuple[int, str] | None, bound: in
         refused = [
             reply for _, reply in _steps(long_prompts)[1:] if window is None and _too_long_for_it(reply)
         ]
-        if not refused or long_prompts[next(iter(long_prompts))].refused:
+        if not refused or _steps(long_prompts)[0][1].refused:
             skip(
                 f"no prompt beyond the window of {_shown(window[0])} tokens was sent: "
                 f"--max-prompt-tokens is {_shown(bound)}"

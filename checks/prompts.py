@@ -19,6 +19,7 @@ from llmcompat import (
     note,
     probe,
     says,
+    unanswered,
 )
 
 from ._answers import asked_text, contents, readable, refusal_of, text_of, unread, whole
@@ -146,6 +147,7 @@ def developer_message_accepted(developer_message: Reply) -> None:
     "developer-message-honoured",
     fix="Send role `system` instead.",
     chat="should",
+    agent="should",
     kind="behaviour",
 )
 def developer_message_honoured(developer_message: Reply, hello: Reply) -> None:
@@ -187,6 +189,8 @@ def two_system_messages_accepted(two_system_messages: Reply, message_forms: Repl
 
 @check(
     "two-system-messages-honoured",
+    chat="should",
+    agent="should",
     fix="Join the system messages into one before sending.",
     kind="behaviour",
 )
@@ -239,6 +243,8 @@ def middle_system_accepted(middle_system: Reply) -> None:
 
 @check(
     "middle-system-honoured",
+    chat="should",
+    agent="should",
     fix="Move later system messages to the head, or send them as user messages.",
     kind="behaviour",
 )
@@ -582,6 +588,8 @@ def unicode_unharmed(unicode_echo: Reply, hello: Reply) -> None:
     missing = [piece for piece in _UNICODE if piece not in text]
     if missing:
         mangled = any(piece.encode().decode("cp1252", errors="ignore")[:4] in text for piece in missing)
+        if not mangled and len(missing) == len(_UNICODE) and text.isascii() and "?" not in text:
+            unanswered("the model did not repeat the text that it was given")
         fail(text, expected="the text " + ", ".join(_UNICODE), case="mojibake" if mangled else "text-altered")
 
 
@@ -639,12 +647,16 @@ def no_replacement_characters(exchanges: Exchanges) -> None:
     ),
     trial="must",
 )
-def content_not_empty(exchanges: Exchanges) -> None:
+def content_not_empty(exchanges: Exchanges, hello: Reply) -> None:
     """An answer that ended by itself has content.
 
-    An agent takes an empty answer for the end of its work, and a chat product shows an empty bubble.
+    An agent takes an empty answer for the end of its work, and a chat product shows an empty bubble. Of a
+    model that does not do as it is told, an answer that it ended at once is not held against the endpoint.
     """
+    said = text_of(hello) or ""
+    deaf = bool(said.strip()) and not says_word(said, asked_word(hello))
     failed = False
+    silent = 0
     for reply in judged(readable(exchanges), nothing=unread(exchanges)):
         failed = failed or _failed(reply)
         if _failed(reply) or not _owes_text(reply):
@@ -653,6 +665,9 @@ def content_not_empty(exchanges: Exchanges) -> None:
         if not found or not all(
             value is None or (isinstance(value, str) and not value.strip()) for value in found
         ):
+            continue
+        if deaf and _ended_at_once(reply):
+            silent += 1
             continue
         fail(
             reply.excerpt
@@ -663,6 +678,13 @@ def content_not_empty(exchanges: Exchanges) -> None:
         )
     if failed:
         blocked("error-status")
+    if silent:
+        note(f"in {silent} answer(s) the model wrote nothing but its end, as the count of one token says")
+
+
+def _ended_at_once(reply: Reply) -> bool:
+    """Whether the counter says that the model's first token was its last: the server lost no text."""
+    return dig(reply.find_usage() or {}, "completion_tokens") == 1 and not reply.reasoning.strip()
 
 
 def _failed(reply: Reply) -> bool:

@@ -1259,4 +1259,6 @@ def stream_unicode(unicode_stream: Reply, hello: Reply) -> None:
     if any(piece in text for piece in CHARACTERS):
         return
     mangled = any(piece.encode().decode("cp1252", errors="ignore")[:3] in text for piece in CHARACTERS)
+    if not mangled and text.isascii() and "?" not in text:
+        unanswered("the model did not repeat the text that it was given")
     fail(text, expected=" ".join(CHARACTERS), case="mojibake" if mangled else "characters-lost")

@@ -358,3 +358,10 @@ def test_the_quick_probe() -> None:
         if probe.quick and "/checks/prompts" in probe.file.replace("\\", "/")
     }
     assert quick == {"system_message"}
+
+
+def test_an_answer_to_something_else_says_nothing_of_the_characters() -> None:
+    asked = answer(completion("I am a tiny model."))
+    found = judge("unicode-unharmed", hello=OBEDIENT, unicode_echo=asked)
+    assert found.status is Status.ERROR
+    assert found.reason == "the model did not repeat the text that it was given"
