@@ -300,8 +300,10 @@ def embeddings_vectors(embeddings_batch: Replies, settings: Settings, profile: P
     feature="embeddings",
     fix="Embed one text a request; do not trust the order of a batch here.",
 )
-def embeddings_same_text(embeddings_batch: Replies, settings: Settings, profile: Profile) -> None:
-    """The same text has the same vector at each place, and other texts have others.
+def embeddings_same_text(
+    embeddings_batch: Replies, embeddings_base64: Reply, settings: Settings, profile: Profile
+) -> None:
+    """The same text has the same vector whatever it is asked with, and other texts have others.
 
     Otherwise vectors belong to the wrong texts, and search finds nothing, without any error.
     """
@@ -317,6 +319,33 @@ def embeddings_same_text(embeddings_batch: Replies, settings: Settings, profile:
     if len(vectors) == len(BATCH) and _cosine(vectors[0], vectors[-1]) < ALIKE:
         seen = f"cosine {_cosine(vectors[0], vectors[-1]):.3f} for the same text, first and last"
         fail(seen, expected=f"{ALIKE} or more", case="embeddings-not-the-same")
+    again = _asked_again(embeddings_base64)
+    cosines = [_cosine(one, other) for one, other in zip(again, vectors, strict=False)]
+    # where no vector is the same the form differs, and where each is one of the batch's the order does
+    if max(cosines) >= ALIKE > min(cosines) and not _all_among(again, vectors):
+        seen = f"cosine {min(cosines):.3f} for the same text, asked together with others"
+        fail(seen, expected=f"{ALIKE} or more", case="embeddings-not-the-same")
+
+
+def _asked_again(reply: Reply) -> list[list[float]]:
+    """The vectors of the three texts that were asked in reverse, in their order; empty where unreadable."""
+    forms = [dig(reply.document, f"data.{place}.embedding") for place in reversed(range(len(TEXTS)))]
+    return [_read(form) for form in forms]
+
+
+def _read(form: object) -> list[float]:
+    if isinstance(form, list) and _is_vector(form):
+        return [float(number) for number in form]
+    try:
+        packed = base64.b64decode(form, validate=True) if isinstance(form, str) else b""
+    except (binascii.Error, ValueError):
+        return []
+    numbers = struct.unpack(f"<{len(packed) // 4}f", packed[: len(packed) // 4 * 4])
+    return list(numbers) if all(map(math.isfinite, numbers)) else []
+
+
+def _all_among(some: list[list[float]], vectors: list[list[float]]) -> bool:
+    return all(any(_cosine(one, other) >= ALIKE for other in vectors) for one in some)
 
 
 @check(
@@ -336,7 +365,6 @@ def embeddings_base64_form(
     known = _vectors(batch)[: len(TEXTS)][::-1]
     forms = [item.get("embedding") for item in _items(embeddings_base64)]
     if all(_is_vector(form) for form in forms):
-        note("Floats come although base64 was asked for: the SDKs take both, openai-dotnet only base64.")
         decoded = [[float(number) for number in form] for form in forms if isinstance(form, list)]
     else:
         decoded = [_decoded(form, len(vector)) for form, vector in zip(forms, known, strict=True)]
@@ -344,14 +372,36 @@ def embeddings_base64_form(
         return
     whole = embeddings_batch.part("batch")
     every = _vectors(whole if whole.answered else batch)
-    if all(any(_cosine(one, other) >= ALIKE for other in every) for one in decoded):
+    if _all_among(decoded, every):
         fail(
             "vectors in another order than the texts",
             expected="the order of the texts",
             case="embeddings-order",
         )
+    if any(_cosine(one, other) >= ALIKE for one, other in zip(decoded, known, strict=True)):
+        blocked("embeddings-same-text")  # the form is right: a vector depends on what it is asked with
     seen = f"cosine {_cosine(decoded[0], known[0]):.3f} with the floats of the same text"
     fail(seen, expected=f"{ALIKE} or more", case="embeddings-base64-differs")
+
+
+@check(
+    "embeddings-base64-used",
+    feature="embeddings",
+    fix='Send encoding_format="float" with every request.',
+    chat="should",
+    agent="should",
+)
+def embeddings_base64_used(
+    embeddings_base64: Reply, embeddings_batch: Replies, settings: Settings, profile: Profile
+) -> None:
+    """base64 comes where base64 was asked for.
+
+    Most SDKs take floats as well; openai-dotnet and clients that decode without looking do not.
+    """
+    _plain(embeddings_batch, settings, profile)
+    forms = [item.get("embedding") for item in _items(embeddings_base64)]
+    if all(_is_vector(form) for form in forms):
+        fail({"embedding": str(forms[0])[:80]}, expected="base64 text", case="embeddings-base64-ignored")
 
 
 def _decoded(form: object, length: int) -> list[float]:

@@ -189,6 +189,22 @@ def test_usage_within_cap(cap: dict[str, int], count: int, end: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "thought", "count", "end"),
+    [
+        ("1, 2, 3", None, 17, "pass"),
+        ("1, 2, 3", None, 48, "usage-above-cap"),
+        ("1, 2, 3", "I count.", 48, "pass"),
+        ("I count.</think>1, 2", None, 48, "pass"),
+    ],
+)
+def test_a_small_cap_counts_where_it_cut(text: str, thought: str | None, count: int, end: str) -> None:
+    said = {"content": text} | ({"reasoning_content": thought} if thought else {})
+    document = completion(finish_reason="length", usage=used(12, count), message=said)
+    reply = answer(document, sent={"max_tokens": 16})
+    assert ended(judge("usage-within-cap", exchanges=exchanges(reply))) == end
+
+
+@pytest.mark.parametrize(
     ("more", "details", "whole", "cached"),
     [
         ({}, "pass", "pass", "pass"),
@@ -299,7 +315,6 @@ def test_balance_in_its_own_unit() -> None:
     ("profile", "changes"),
     [
         (load_profile("demo"), {}),
-        (profile_with(), {"simulated": True}),
         (profile_with(), {"has_key": False}),
         (
             profile_with(path=None, url="https://api.example.com/credit"),

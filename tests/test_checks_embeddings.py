@@ -55,7 +55,9 @@ def batch(reply: Reply = BATCH, **parts: Reply) -> Replies:
 
 
 def judged(id: str, batch: Replies, *, settings: Settings = NAMED, **evidence: Any) -> Judgement:
-    return judge(id, embeddings_batch=batch, settings=settings, **evidence)
+    return judge(
+        id, settings=settings, **({"embeddings_batch": batch, "embeddings_base64": REFUSED} | evidence)
+    )
 
 
 THREE = embedded([GREETING, COPPER, SOUP])
@@ -182,21 +184,44 @@ SWAPPED = [SOUP, COPPER, GREETING]
 
 
 @pytest.mark.parametrize(
-    ("forms", "end", "noted"),
+    ("forms", "end", "used"),
     [
-        ([packed(vector) for vector in SWAPPED], "pass", False),
-        (SWAPPED, "pass", True),
-        ([packed(vector) for vector in SWAPPED[::-1]], "embeddings-order", False),
-        ([packed(vector, ">f") for vector in SWAPPED], "embeddings-base64-differs", False),
-        ([packed(vector, "<d") for vector in SWAPPED], "embeddings-base64-length", False),
-        (["not base64!"] * 3, "embeddings-base64-form", False),
-        ([None] * 3, "embeddings-base64-form", False),
+        ([packed(vector) for vector in SWAPPED], "pass", "pass"),
+        (SWAPPED, "pass", "embeddings-base64-ignored"),
+        ([packed(vector) for vector in SWAPPED[::-1]], "embeddings-order", "pass"),
+        ([packed(vector, ">f") for vector in SWAPPED], "embeddings-base64-differs", "pass"),
+        ([packed(vector, "<d") for vector in SWAPPED], "embeddings-base64-length", "pass"),
+        (["not base64!"] * 3, "embeddings-base64-form", "pass"),
+        ([None] * 3, "embeddings-base64-form", "pass"),
     ],
 )
-def test_base64(forms: Sequence[Any], end: str, noted: bool) -> None:
-    found = judged("embeddings-base64", batch(), embeddings_base64=embedded(forms))
-    assert ended(found) == end
-    assert bool(found.notes) is noted
+def test_base64(forms: Sequence[Any], end: str, used: str) -> None:
+    asked = embedded(forms)
+    assert ended(judged("embeddings-base64", batch(), embeddings_base64=asked)) == end
+    assert ended(judged("embeddings-base64-used", batch(), embeddings_base64=asked)) == used
+
+
+OTHER = [1.0, -1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    "forms", [[OTHER, COPPER, GREETING], [packed(vector) for vector in (OTHER, COPPER, GREETING)]]
+)
+def test_a_vector_that_depends_on_its_company(forms: Sequence[Any]) -> None:
+    asked = embedded(forms)
+    found = judged("embeddings-same-text", batch(), embeddings_base64=asked)
+    assert found.case == "embeddings-not-the-same"
+    assert "asked together with others" in (found.seen or "")
+    assert judged("embeddings-base64", batch(), embeddings_base64=asked).blocked_by == "embeddings-same-text"
+
+
+@pytest.mark.parametrize(
+    "forms",
+    [SWAPPED, SWAPPED[::-1], [packed(vector, ">f") for vector in SWAPPED], ["no base64!"] * 3, [None] * 3],
+)
+def test_other_faults_of_the_form_are_not_told_of_the_text(forms: Sequence[Any]) -> None:
+    found = judged("embeddings-same-text", batch(), embeddings_base64=embedded(forms))
+    assert found.status is Status.PASS
 
 
 def test_an_error_that_comes_with_200_is_told_once() -> None:

@@ -89,8 +89,12 @@ def test_models_list_fields(reply: Reply, end: str) -> None:
     assert ended(judge("models-list-fields", models_list=reply)) == end
 
 
-def found(part: str = "plain", id: str = "demo-chat", status: int = 200) -> Reply:
-    reply = answer(entry(id) if status == 200 else {}, status=status, owner="model-retrieved")
+def found(
+    part: str = "plain", id: str = "demo-chat", status: int = 200, *, asked: str | None = None
+) -> Reply:
+    document = entry(id) if status == 200 else {}
+    path = f"models/{asked or id}"
+    reply = answer(document, status=status, owner="model-retrieved", path=path, method="GET")
     reply.part = part
     return reply
 
@@ -100,15 +104,36 @@ def found(part: str = "plain", id: str = "demo-chat", status: int = 200) -> Repl
     [
         ("demo-chat", {"plain": found()}, "pass", False),
         ("a/b", {"plain": found(id="a/b")}, "pass", False),
-        ("a/b", {"plain": found(status=404), "encoded": found("encoded", "a/b")}, "pass", True),
-        ("demo-chat", {"plain": found(status=404)}, "models-retrieve-missing", False),
+        ("a/b", {"plain": found(id="a/b", status=404), "encoded": found("encoded", "a/b")}, "pass", True),
+        ("demo-chat", {"plain": found(id="a/b")}, "pass", False),
         (
-            "a/b",
-            {"plain": found(status=404), "encoded": found("encoded", status=404)},
+            "demo-chat",
+            {
+                "plain": found(id="a/b", status=404),
+                "encoded": found("encoded", "a/b", 404),
+                "own": found("own"),
+            },
             "models-retrieve-slash-404",
             False,
         ),
-        ("demo-chat", {"plain": found(id="other")}, "models-retrieve-other", False),
+        (
+            "demo-chat",
+            {
+                "plain": found(id="a/b", status=404),
+                "encoded": found("encoded", "a/b", 404),
+                "own": found("own", status=404),
+            },
+            "models-retrieve-missing",
+            False,
+        ),
+        ("demo-chat", {"plain": found(status=404)}, "models-retrieve-missing", False),
+        (
+            "a/b",
+            {"plain": found(id="a/b", status=404), "encoded": found("encoded", "a/b", 404)},
+            "models-retrieve-slash-404",
+            False,
+        ),
+        ("demo-chat", {"plain": found(id="other", asked="demo-chat")}, "models-retrieve-other", False),
         ("demo-chat", {"plain": answer({"error": {"message": "?"}})}, "error-status", False),
         ("demo-chat", {"plain": found(status=500)}, "server-error", False),
         ("demo-chat", {"plain": found(status=429)}, "error", False),

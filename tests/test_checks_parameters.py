@@ -6,7 +6,7 @@ import pytest
 
 from llmcompat.model import Status
 from llmcompat.profiles.loader import load_profile
-from llmcompat.reply import Replies, Reply
+from llmcompat.reply import BUNDLE, Replies, Reply
 from tests.checking import (
     Judgement,
     answer,
@@ -318,6 +318,14 @@ def test_stop_ignored_in_both_forms_is_told_once() -> None:
     assert result.blocked_by == "stop-applied"
 
 
+def test_stop_that_cuts_the_thinking_in_both_forms_is_told_once() -> None:
+    silent = plain("", "stop", 4, message={"content": "", "reasoning_content": "I repeat alpha beta"})
+    result = judge("stop-applied", stop_list=silent, hello=OBEYED)
+    assert outcome(result) == "stop-cuts-reasoning"
+    result = judge("stop-string-applied", stop_string=silent, stop_list=silent, hello=OBEYED)
+    assert outcome(result) == "blocked by stop-applied"
+
+
 def test_stop_and_a_model_that_obeys_nothing() -> None:
     reply = stopped("Colourless green ideas.")
     assert judge("stop-applied", stop_list=reply, hello=RAMBLED).blocked_by == "exact-reply"
@@ -612,10 +620,40 @@ def test_a_parameter_refused_at_any_value_is_told_once() -> None:
     ],
 )
 def test_invented_parameter(reply: Reply, expected: str, note: str) -> None:
-    result = judge("invented-parameter-answered", invented_parameter=reply)
+    result = judge("invented-parameter-answered", invented_parameter=reply, wrong_type=refusal(400))
     assert outcome(result) == expected
     assert bool(result.notes) is bool(note)
     assert all(note in line for line in result.notes)
+
+
+def test_a_crash_at_whatever_is_wrong_is_told_once() -> None:
+    result = judge("invented-parameter-answered", invented_parameter=refusal(502), wrong_type=refusal(502))
+    assert outcome(result) == "blocked by client-error-status"
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "expected"),
+    [
+        (400, "Unrecognized request argument supplied: reasoning_effort", "reasoning-control-params-differ"),
+        (400, "reasoning_effort must be one of low, high", "reasoning-effort-enum-differs"),
+    ],
+)
+def test_a_switch_of_another_name_is_told_from_one_of_other_values(
+    status: int, text: str, expected: str
+) -> None:
+    asked = answer({"error": {"message": text}}, status=status, sent={"reasoning_effort": "none"})
+    switched = Replies({BUNDLE: asked, "thinking": asked})
+    assert outcome(judge("thinking-switch-accepted", basics=switched, profile=SWITCHED)) == expected
+    applied = judge("thinking-switch-applied", basics=switched, profile=SWITCHED)
+    assert outcome(applied) == "blocked by thinking-switch-accepted"
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [(504, "nonstream-gateway-timeout"), (524, "nonstream-gateway-timeout"), (500, "server-error")],
+)
+def test_a_long_answer_that_a_proxy_ends(status: int, expected: str) -> None:
+    assert outcome(judge("no-limit-accepted", no_limit=refusal(status))) == expected
 
 
 def test_a_small_window_is_no_small_default() -> None:

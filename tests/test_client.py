@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import gzip
+import json
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -13,7 +14,16 @@ from typing import Any
 import pytest
 
 from llmcompat.model import Exchange
-from llmcompat.wire.client import Client, Pacer, Request, is_loopback, origin, parse_duration, retry_after
+from llmcompat.wire.client import (
+    LONGEST_IMAGE,
+    Client,
+    Pacer,
+    Request,
+    is_loopback,
+    origin,
+    parse_duration,
+    retry_after,
+)
 from llmcompat.wire.redaction import Redactor
 from tests.servers.raw import EVENT_STREAM, RESET, Part, RawRequest, RawServer, http, http_json
 
@@ -404,6 +414,22 @@ async def test_the_key_is_masked_in_what_was_sent() -> None:
     assert KEY not in texts(exchange)
     assert "[key]" in exchange.url
     assert "[key]" in (exchange.request_body or "")
+
+
+async def test_an_image_as_large_as_a_photo_is_recorded_by_its_head() -> None:
+    image = "data:image/png;base64," + "A" * 1_000_000
+    body = json.dumps({"model": "x", "url": image, "text": "A" * 10_000}).encode()
+    lengths: list[int] = []
+
+    def answer(request: RawRequest) -> bytes:
+        lengths.append(len(request.body))
+        return OK
+
+    [exchange] = await send(answer, Request("POST", "chat/completions", body))
+    assert lengths == [len(body)]
+    recorded = json.loads(exchange.request_body or "")
+    assert recorded["url"] == image[: 22 + LONGEST_IMAGE] + "…"
+    assert recorded["text"] == "A" * 10_000
 
 
 async def test_the_key_is_masked_in_an_error() -> None:

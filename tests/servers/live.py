@@ -53,9 +53,17 @@ def llmock_server(*options: str) -> Iterator[LiveServer]:
 
 
 @contextlib.contextmanager
+def litserve_server() -> Iterator[LiveServer]:
+    """LitServe with its OpenAISpec and a model of fixed words; it takes any model name and any key."""
+    port = free_port()
+    with _process([sys.executable, str(HERE / "serve_litserve.py"), str(port)], port):
+        yield LiveServer(f"http://127.0.0.1:{port}/v1", model="few-words", api_key="sk-test")
+
+
+@contextlib.contextmanager
 def _process(command: Sequence[str], port: int) -> Iterator[None]:
     """Run `command` until the block ends; the block begins when `/health` on `port` answers 200."""
-    # Both scripts end with their standard input, so a killed test run leaves no server behind.
+    # The scripts end with their standard input, so a killed test run leaves no server behind.
     # Output goes to a file: a pipe that nobody reads would stop a talkative server.
     with (
         tempfile.TemporaryFile() as output,
@@ -71,7 +79,9 @@ def _process(command: Sequence[str], port: int) -> Iterator[None]:
                 time.sleep(0.05)
             yield
         finally:
-            process.terminate()
+            # The end of its input first: a server that is terminated may leave worker processes behind.
+            if process.stdin is not None:
+                process.stdin.close()
             try:
                 process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:

@@ -33,6 +33,7 @@ def main() -> None:
     parameters.n_parallel = 2
     parameters.n_ctx = 2048
     parameters.kv_unified = False
+    parameters.sampling.temp = 0.0  # where a request names no temperature: the same answer every time
     if arguments.embedding:
         parameters.embedding = True
         parameters.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
