@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         load_json,
         plausible_tokens,
     )
+    from llmcompat.sdk import SdkOutcome, sdk_model, sdk_outcome, sdk_request, sdk_version
     from llmcompat.settings import Settings
     from llmcompat.wire.client import parse_duration, retry_after
     from llmcompat.wire.redaction import INVALID_KEY
@@ -54,6 +55,7 @@ _HOMES = {
         "BUNDLE MISSING OWNERS Chunk Exchanges Replies Reply ToolCall dig is_int judged load_json "
         "plausible_tokens"
     ),
+    "sdk": "SdkOutcome sdk_model sdk_outcome sdk_request sdk_version",
     "settings": "Settings",
     "wire.client": "parse_duration retry_after",
     "wire.redaction": "INVALID_KEY",
@@ -78,6 +80,7 @@ __all__ = [
     "Profile",
     "Replies",
     "Reply",
+    "SdkOutcome",
     "Settings",
     "ToolCall",
     "blocked",
@@ -99,6 +102,10 @@ __all__ = [
     "probe",
     "retry_after",
     "says",
+    "sdk_model",
+    "sdk_outcome",
+    "sdk_request",
+    "sdk_version",
     "show",
     "skip",
     "tool",

@@ -337,6 +337,10 @@ class Api:
         """GET a path below the base URL, or an address of the same origin."""
         return await self._send(Request("GET", path, key=key, retry_server_errors=not refusal), part, 1)
 
+    async def send(self, request: Request, *, part: str | None = None) -> Reply:
+        """Send a request that was made elsewhere, such as by a client that is under test."""
+        return await self._send(request, part, 1)
+
     async def gather(self, **questions: Awaitable[Reply]) -> Replies:
         """Several questions at once, by part: the names are those that the questions were asked under."""
         answers = await asyncio.gather(*questions.values())
