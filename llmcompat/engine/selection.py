@@ -51,7 +51,7 @@ def select(checklist: Checklist, settings: Settings) -> Selection:
             skipped[check.id] = "--skip"
         elif check.feature in settings.without:
             skipped[check.id] = f"--without {check.feature}"
-        elif (reason := _not_asked(check, settings)) is not None:
+        elif (reason := not_asked(check, settings)) is not None:
             skipped[check.id] = reason
         elif settings.quick and not _is_quick(check, checklist):
             skipped[check.id] = "not in --quick"
@@ -88,7 +88,7 @@ def _matching(checklist: Checklist, patterns: Iterable[str], option: str) -> dic
     return found
 
 
-def _not_asked(check: Check, settings: Settings) -> str | None:
+def not_asked(check: Check, settings: Settings) -> str | None:
     """Why a check that is not of every run is set aside; None where it is asked.
 
     Whoever names it with --only has asked for it: `settings.only` then holds nothing but what was named.

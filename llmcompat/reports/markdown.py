@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from llmcompat.declare import Check
 from llmcompat.engine.judge import level_for
 from llmcompat.engine.loader import GUIDE, Checklist
+from llmcompat.engine.selection import not_asked
 from llmcompat.model import Exchange, Level, Result, Run, Status, TargetRun
 from llmcompat.profiles.schema import KnownDeviation, Profile
 from llmcompat.reports import lines
@@ -59,7 +60,10 @@ def empty_checklist(checklist: Checklist, profile: Profile, settings: Settings) 
     blocks.append("## Checks")
     for item in checklist.items:
         blocks.append(f"### {words(item.title)}\n\n{words(lines.sentence(item.sentence))}")
-        blocks.append("\n".join(_unrun(check, profile, settings) for check in checklist.of_item(item.name)))
+        asked = [(check, not_asked(check, settings)) for check in checklist.of_item(item.name)]
+        rows = [_unrun(check, profile, settings) for check, reason in asked if reason is None]
+        rows += [f"- {words(reason)}" for reason in dict.fromkeys(reason for _, reason in asked if reason)]
+        blocks.append("\n".join(rows))
     loose = [
         each for each in profile.deviations if each.check not in checklist.checks and each.status != "fixed"
     ]
@@ -113,7 +117,7 @@ def _target(run: TargetRun) -> Iterator[str]:
                 *(["", _words(lines.sentence(line.sentence))] if line.sentence else []),
             ]
         )
-        yield "\n".join(row for result in line.results for row in _check(result))
+        yield "\n".join(_item(line.results))
         if line.figures:
             yield f"Measured: {_words('; '.join(line.figures))}"
     yield "## Settings that worked" + (" (in the simulation)" if run.simulated else "")
@@ -148,6 +152,18 @@ def _guide_line(line: lines.Line) -> Iterator[str]:
     yield f"- [ ] **{_words(line.title)}**"
     yield f"  - [{'x' if line.holds else ' '}] endpoint: {line.endpoint}{counts}"
     yield f"  - [ ] yours: {lines.YOURS}"
+
+
+def _item(results: Iterable[Result]) -> Iterator[str]:
+    """The checks of an item; those that the run did not ask for in one line for each reason."""
+    unasked: dict[str, int] = {}
+    for result in results:
+        if result.status is Status.SKIP and (result.reason or "").startswith("not asked"):
+            unasked[result.reason or ""] = unasked.get(result.reason or "", 0) + 1
+        else:
+            yield from _check(result)
+    for reason, number in unasked.items():
+        yield f"- {number} checks {_words(reason)}"
 
 
 def _check(result: Result) -> Iterator[str]:
