@@ -22,6 +22,7 @@ from llmcompat import (
     tool,
 )
 
+from ._streams import sound
 from ._tool_pieces import objects_in, shape_trouble
 
 CITY: dict[str, Any] = {"type": "string", "description": "Name of the city"}
@@ -241,7 +242,10 @@ def plain_answers(weather_call: Reply, exchanges: Exchanges) -> tuple[Reply, ...
 def stream_answers(weather_call_stream: Reply, exchanges: Exchanges) -> tuple[Reply, ...]:
     """The streams with a call, of which there must be one."""
     weather_call_stream.require()
-    return judged(streams_with_calls(exchanges), nothing="tool-called-streamed")
+    found = streams_with_calls(exchanges)
+    if not found:
+        sound(weather_call_stream)
+    return judged(found, nothing="tool-called-streamed")
 
 
 def id_case(value: Any) -> str | None:

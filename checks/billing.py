@@ -48,9 +48,7 @@ def _balance_unasked(profile: Profile, settings: Settings) -> str | None:
     if profile.balance is None:
         page = f"; see {profile.pages.alerts}" if profile.pages.alerts else ""
         return f"no address is known where {profile.display_name} tells the balance{page}"
-    if settings.simulated:
-        return "a simulation has no account"
-    if not settings.has_key:
+    if not settings.has_key and not settings.simulated:
         return "no key is used"
     url = profile.balance.url
     if url is not None and urlsplit(url)[:2] != urlsplit(settings.base_url)[:2]:
@@ -234,7 +232,8 @@ def usage_within_cap(exchanges: Exchanges) -> None:
         # One more than the cap is the end token in some counts. Whether a small cap had an effect at all is
         # judged among the parameters: here an answer counts that was cut, and charged for more than its cap.
         small = reply.cap is not None and reply.cap < 64
-        if small and reply.find_finish_reason() != "length":
+        thought = bool(reply.reasoning) or "</think>" in _text(reply)  # which some servers do not cap
+        if small and (thought or reply.find_finish_reason() != "length"):
             continue
         if reply.cap is not None and usage["completion_tokens"] > reply.cap * (2 if small else 1) + 1:
             seen = f"completion_tokens {usage['completion_tokens']} with a cap of {reply.cap}"

@@ -126,11 +126,22 @@ def canned(ids: tuple[str, ...] = _SHORT_IDS) -> dict[str, list[Message]]:
             _SAID,
             _ENDING,
         ],
+        "repeated-id": [
+            _ASK,
+            _assistant(_call(one), **say),
+            _result(one),
+            _SAID,
+            _ASK,
+            _assistant(_call(one), **say),
+            _result(one),
+            _SAID,
+            _ENDING,
+        ],
     }
 
 
 def _canned_together() -> list[Message]:
-    one, two, three, four = _OPENAI_IDS
+    one, two, three, _ = _OPENAI_IDS
     return [
         _ASK_BOTH,
         _assistant(_call(one), _call(two, "London"), content=None),
@@ -142,8 +153,8 @@ def _canned_together() -> list[Message]:
         _result(three, _SCHEMA_TEXT),
         _SAID,
         _ASK,
-        _assistant(_call(four)),
-        _result(four),
+        _assistant(_call(one)),
+        _result(one),
         _ENDING,
     ]
 
@@ -452,6 +463,15 @@ HISTORY_CHECKS = (
         "A tool message may carry the tool's name.",
         "Older clients and several frameworks send name in tool messages.",
         "Drop name from tool messages.",
+        "should",
+    ),
+    _history_check(
+        "repeated-id",
+        "tool-history-repeated-id",
+        "tool-duplicate-ids-rejected",
+        "An id may come again in a later turn.",
+        "Servers that count from 0 in each turn leave such histories behind, and no client mends them.",
+        "Replace the ids in the history by your own, one for each call, the same in call and result.",
         "should",
     ),
 )

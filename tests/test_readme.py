@@ -30,14 +30,18 @@ def commands() -> list[str]:
 
 
 CALLS = [command for command in commands() if command.startswith("llmcompat ")]
+SIMULATED = [call for call in CALLS if "--simulate" in call]
+NEEDS_NO_KEY = ("--simulate", "--dry-run")
 NEEDS_A_KEY = [
-    call for call in CALLS if call.startswith("llmcompat check deepseek --") and "--dry-run" not in call
+    call
+    for call in CALLS
+    if "check deepseek --" in call and not any(option in call for option in NEEDS_NO_KEY)
 ]
 NEEDS_A_SERVER = [
     call for call in CALLS if "--base-url" in call or "ollama" in call or call.startswith("llmcompat serve")
 ]
 NEEDS_A_FILE = [call for call in CALLS if "./" in call]
-ALONE = [call for call in CALLS if call not in {*NEEDS_A_KEY, *NEEDS_A_SERVER, *NEEDS_A_FILE}]
+ALONE = [call for call in CALLS if call not in {*NEEDS_A_KEY, *NEEDS_A_SERVER, *NEEDS_A_FILE, *SIMULATED}]
 
 
 def run(command: str) -> int:
@@ -46,7 +50,7 @@ def run(command: str) -> int:
 
 def test_the_commands_are_those_that_this_file_tries() -> None:
     assert len(ALONE) >= 2
-    assert commands()[:2] == ["pip install .", "llmcompat check demo"]
+    assert commands()[:2] == ["pip install .", "llmcompat check deepseek --simulate"]
     assert "python -m pytest" in commands()
 
 
@@ -57,6 +61,12 @@ def test_a_command_that_needs_nothing_ends_well(
     monkeypatch.chdir(tmp_path)
     assert run(command) == 0
     assert capfd.readouterr().out
+
+
+def test_the_simulation_shows_what_is_documented(capfd: pytest.CaptureFixture[str]) -> None:
+    (command,) = SIMULATED
+    assert run(command) == 1
+    assert "documented, not measured" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("command", NEEDS_A_KEY)

@@ -4,8 +4,9 @@ from datetime import date
 
 import pytest
 
+from llmcompat.catalogue import told_by
 from llmcompat.declare import check
-from llmcompat.engine.loader import Checklist, Item
+from llmcompat.engine.loader import Checklist, Item, load_checklist
 from llmcompat.engine.selection import SelectionError
 from llmcompat.profiles.loader import load_profile, shipped_profiles
 from llmcompat.profiles.schema import Fact, KnownDeviation, Limits, NumberFact, Offer, PriceFact, Profile
@@ -97,6 +98,16 @@ def test_a_check_explained(checklist: Checklist) -> None:
         "  judges    weather_call\n"
         "  known at  example (case object): An object. https://a.test/1\n"
     )
+
+
+def test_a_check_explained_with_what_it_is_known_to_tell() -> None:
+    text = explain_text(load_checklist(), "tool-delta-index", width=90)
+    known = told_by("tool-delta-index")
+    assert len(known) > 1
+    shown = " ".join(text.partition("Known deviations")[2].split())
+    for each in known:
+        assert f"{each.case}: {each.symptom} {' '.join(each.sources[:3])}" in shown
+    assert f"and {len(known[0].sources) - 3} more" in shown
 
 
 def test_an_item_explained(checklist: Checklist) -> None:

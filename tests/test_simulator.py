@@ -416,6 +416,26 @@ def test_an_end_does_not_wait_for_requests_that_are_never_answered() -> None:
     assert threading.active_count() == before
 
 
+def respond() -> list[tuple[str, str, Any]]:
+    """Requests of the Responses API."""
+    function: Any = WEATHER["function"]
+    flat = {"type": "function", **function}
+    person = {"type": "json_schema", "name": "person", "strict": True, "schema": PERSON}
+    call = {"type": "function_call", "call_id": "c", "name": "get_weather", "arguments": "{}"}
+    result = {"type": "function_call_output", "call_id": "c", "output": "18 C"}
+    asked: list[dict[str, Any]] = [
+        {"input": "Say exactly: one two"},
+        {"input": "Say exactly: one two", "stream": True},
+        {"input": "What is the weather in Paris?", "tools": [flat]},
+        {"input": "What is the weather in Paris?", "tools": [flat], "stream": True},
+        {"input": [user("What is the weather in Paris?"), call, result]},
+        {"input": "Alice is 30.", "text": {"format": person}},
+        {"input": "And then?", "previous_response_id": "resp_unknown"},
+        {"input": "hi", "model": "nope"},
+    ]
+    return [("POST", "/responses", {"model": MODEL, **body}) for body in asked]
+
+
 def probes() -> list[tuple[str, str, Any]]:
     """Requests of many shapes: each fault has to show on at least one of them."""
 
@@ -455,6 +475,8 @@ def probes() -> list[tuple[str, str, Any]]:
     json_mode: dict[str, Any] = {"response_format": {"type": "json_object"}}
     json_schema: dict[str, Any] = {"response_format": {"type": "json_schema", "json_schema": schema}}
     loose = {"response_format": {"type": "json_schema", "json_schema": {"name": "person", "schema": PERSON}}}
+    without_end = {"name": "person", "schema": {"type": "object", "properties": PERSON["properties"]}}
+    open_schema = {"response_format": {"type": "json_schema", "json_schema": without_end}}
     double = call()
     double["tool_calls"] = double["tool_calls"] * 2
     system = {"role": "system", "content": "Be brief."}
@@ -497,8 +519,13 @@ def probes() -> list[tuple[str, str, Any]]:
         chat("Alice is 30.", **json_schema, stream=True),
         chat("Alice is 30.", **json_schema, tools=[WEATHER]),
         chat("Alice is 30.", **loose),
+        chat("Alice is 30 years old.", **open_schema),
+        talk({**user("hi"), "metadata": {"kept": True}}),
         chat("word " * 40000),
         chat("x" * 1_100_000),
+        *respond(),
+        ("GET", "/files", None),
+        ("GET", "/batches", None),
         chat("hi", model="nope"),
         chat("hi", invented=1),
         chat("half \ud83d"),

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 EPILOG = """
 **Examples**
 
+`llmcompat check deepseek --simulate` — what is documented of a provider, played by the simulator: no key
+
 `llmcompat check demo` — the built-in endpoint: no key, no network
 
 `llmcompat check deepseek --for chat --dry-run` — what it would cost, before anything is sent
@@ -98,6 +100,14 @@ def check(
         ),
     ] = None,
     insecure_http: options.InsecureHttp = False,
+    simulate: Annotated[
+        bool,
+        option(
+            "--simulate",
+            panel=TARGET,
+            help="Ask a simulation of what is documented of the provider: no key, nothing is sent to it.",
+        ),
+    ] = False,
     use_case: options.UseCaseName = "agent",
     uses: options.Uses = None,
     without: options.Without = None,
@@ -209,6 +219,7 @@ def check(
         headers=tuple(header or ()),
         body=tuple(body or ()),
         insecure_http=insecure_http,
+        simulate=simulate,
         use_case=use_case,
         uses=tuple(uses or ()),
         without=tuple(without or ()),
@@ -231,6 +242,8 @@ def check(
     exports = parse_exports(export or ())
     if dry_run and exports:
         raise Problem("--export: a dry run has no results to export; leave one of the two out")
+    if dry_run and simulate:
+        raise Problem("--dry-run: a simulation costs nothing; leave one of the two out")
     checklist, plans = _prepare(targets or [], given, checks or [], with_key=not dry_run)
     shown = progress(quiet=quiet, verbose=verbose)
     if dry_run:

@@ -9,13 +9,17 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import cast
+from urllib.parse import urlsplit, urlunsplit
 
+from llmcompat.cli.problems import Problem, printable
 from llmcompat.cli.progress import Progress
 from llmcompat.cli.target import Plan
 from llmcompat.engine.loader import Checklist
 from llmcompat.engine.runner import Asked, Event, Finished, Planned, run_target
 from llmcompat.model import Run, TargetRun
 from llmcompat.simulator.app import CONTEXT_WINDOW
+from llmcompat.simulator.faults import chosen
+from llmcompat.simulator.personas import PersonaError, persona
 from llmcompat.simulator.server import running
 from llmcompat.version import __version__
 
@@ -55,7 +59,10 @@ def execute(checklist: Checklist, plans: Sequence[Plan], progress: Progress) -> 
     ways = [_Way(label) for label in labels(plans)]
     interrupted = False
     with contextlib.ExitStack() as stack:
-        ready = [stack.enter_context(before_simulator(plan)) if plan.built_in else plan for plan in plans]
+        ready = [
+            stack.enter_context(before_simulator(plan)) if plan.built_in or plan.settings.simulated else plan
+            for plan in plans
+        ]
         stack.enter_context(progress)
         try:
             asyncio.run(_run_all(checklist, ready, ways, progress))
@@ -73,6 +80,10 @@ def execute(checklist: Checklist, plans: Sequence[Plan], progress: Progress) -> 
 @contextlib.contextmanager
 def before_simulator(plan: Plan) -> Iterator[Plan]:
     """The same plan before a simulator of our own on a free loopback port, which knows the plan's models."""
+    if plan.settings.simulated:
+        with _before_persona(plan) as simulated:
+            yield simulated
+        return
     settings, known = plan.settings, plan.profile.models
     if plan.profile.kind == "demo":
         # an endpoint with models of its own, to which any other name is unknown
@@ -89,6 +100,39 @@ def before_simulator(plan: Plan) -> Iterator[Plan]:
     ) as simulator:
         moved = settings.model_copy(update={"base_url": simulator.base_url, "loopback": True})
         yield replace(plan, settings=moved, key=_BUILT_IN_KEY if settings.has_key else None)
+
+
+_LONGEST_SIMULATED_PROMPT = 200_000
+"""Tokens: what costs nothing may be asked, up to where a simulation takes seconds over a prompt."""
+
+
+@contextlib.contextmanager
+def _before_persona(plan: Plan) -> Iterator[Plan]:
+    """The same plan before a simulation of its provider, with the models that the user named."""
+    settings, profile = plan.settings, plan.profile
+    try:
+        played = persona(profile)
+    except PersonaError as error:
+        raise Problem(f"--simulate: {printable(str(error), 300)}") from None
+    chat = (settings.model, settings.vision_model, *played.models)
+    with running(
+        faults=[*played.faults, *chosen(plan.faults)],
+        models=[name for name in dict.fromkeys(chat) if name and name not in profile.models.retired],
+        embedding_models=[settings.embedding_model] if settings.embedding_model else [],
+        context_window=settings.context_window or played.context_window,
+        pages=played.pages,
+    ) as simulator:
+        changes = {
+            "base_url": simulator.base_url,
+            "loopback": True,
+            "max_prompt_tokens": max(settings.max_prompt_tokens, _LONGEST_SIMULATED_PROMPT),
+        }
+        if profile.balance is not None and profile.balance.url is not None:
+            parts, own = urlsplit(profile.balance.url), urlsplit(simulator.base_url)
+            url = urlunsplit(parts._replace(scheme=own.scheme, netloc=own.netloc))
+            balance = profile.balance.model_copy(update={"url": url})
+            profile = profile.model_copy(update={"balance": balance})
+        yield replace(plan, settings=settings.model_copy(update=changes), profile=profile)
 
 
 def labels(plans: Sequence[Plan]) -> list[str]:

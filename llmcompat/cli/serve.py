@@ -15,6 +15,8 @@ EPILOG = """
 
 `llmcompat serve` — a healthy endpoint at http://127.0.0.1:8000/v1
 
+`llmcompat serve --like groq` — as Groq is documented to answer
+
 `llmcompat serve --port 0 --fault stream-no-done --delay 0.2`
 """
 
@@ -22,6 +24,16 @@ EPILOG = """
 def serve(
     port: Annotated[int, typer.Option(metavar="PORT", min=0, max=65535, help="0 takes a free one.")] = 8000,
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen on.")] = "127.0.0.1",
+    like: Annotated[
+        str | None,
+        option(
+            "--like",
+            panel=CHOICE,
+            metavar="NAME",
+            complete=options.complete_target,
+            help="Answer as this provider is documented to (a profile's name or file); not measured.",
+        ),
+    ] = None,
     fault: Annotated[
         list[str] | None,
         option(
@@ -68,7 +80,7 @@ def serve(
         streams.say(
             f"warning: {host} can be reached from other machines, and the simulator is made for tests only"
         )
-    _run(host, port, split_commas(fault or ()), key, delay, api_key_env)
+    _run(host, port, like, split_commas(fault or ()), key, delay, api_key_env)
     return 0
 
 
@@ -101,23 +113,45 @@ def _faults() -> str:
 
 
 def _run(
-    host: str, port: int, faults: tuple[str, ...], key: str | None, delay: float, variable: str | None
+    host: str,
+    port: int,
+    like: str | None,
+    faults: tuple[str, ...],
+    key: str | None,
+    delay: float,
+    variable: str | None,
 ) -> None:
     import contextlib
 
     from llmcompat.cli import streams
     from llmcompat.cli.problems import Problem, printable
-    from llmcompat.simulator.app import CHAT_MODELS
+    from llmcompat.profiles import load_profile
     from llmcompat.simulator.faults import chosen
+    from llmcompat.simulator.personas import HEALTHY, PersonaError, persona
     from llmcompat.simulator.server import running
 
+    profile = load_profile(like) if like is not None else None
     try:
-        chosen(faults)
+        played = persona(profile) if profile is not None else HEALTHY
+    except PersonaError as error:
+        raise Problem(f"--like: {printable(str(error), 300)}") from None
+    try:
+        named_faults = chosen(faults)
     except ValueError as error:
         raise Problem(f"--fault: {printable(str(error))} (see --list-faults)") from None
     try:
         with (
-            running(faults=faults, host=host, port=port, api_key=key, delay=delay) as simulator,
+            running(
+                faults=[*played.faults, *named_faults],
+                host=host,
+                port=port,
+                api_key=key,
+                delay=delay,
+                models=played.models,
+                embedding_models=played.embedding_models,
+                context_window=played.context_window,
+                pages=played.pages,
+            ) as simulator,
             contextlib.suppress(KeyboardInterrupt),
         ):
             url = simulator.base_url
@@ -125,10 +159,16 @@ def _run(
                 f'os.environ["{variable}"])' if variable else '"any")'
             )
             named = f" --api-key-env {variable}" if variable else ""
+            who = (
+                f"  plays {printable(profile.display_name)}: documented, not measured\n"
+                if profile is not None
+                else ""
+            )
+            target = f"{printable(like)} " if like is not None else ""
             streams.out(
-                f"{url}\n"
-                f"  check it: llmcompat check --base-url {url} --model {CHAT_MODELS[0]}{named}\n"
-                f"  use it:   {code}, models {', '.join(CHAT_MODELS)}"
+                f"{url}\n{who}"
+                f"  check it: llmcompat check {target}--base-url {url} --model {played.models[0]}{named}\n"
+                f"  use it:   {code}, models {', '.join(played.models)}"
             )
             while True:
                 pause(1)

@@ -18,6 +18,7 @@ from llmcompat.model import UseCase
 from llmcompat.profiles import FEATURES, Profile, load_profile, shipped_profiles
 from llmcompat.profiles.schema import origin
 from llmcompat.settings import Pricing, Settings
+from llmcompat.simulator.personas import embedding_model
 from llmcompat.wire.client import is_loopback
 
 ANY_KEY = "LLMCOMPAT_API_KEY"
@@ -45,6 +46,7 @@ class Options:
     headers: tuple[str, ...] = ()
     body: tuple[str, ...] = ()
     insecure_http: bool = False
+    simulate: bool = False
     use_case: str = UseCase.AGENT.value
     uses: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
@@ -81,7 +83,11 @@ def plan(
     """
     profile, named_model = _profile(target, options)
     who = profile.name
+    if options.simulate:
+        _refuse_beside_simulate(target, options)
     built_in = profile.kind == "demo" and options.base_url is None and profile.base_url is None
+    if built_in and options.simulate:
+        raise Problem(f"--simulate: {who} is the simulator itself; leave it out")
     if built_in:
         base_url = DEMO_ADDRESS
     else:
@@ -103,12 +109,14 @@ def plan(
         raise Problem(_no_model(who, base_url, profile))
     window = profile.limits.context_window
     loopback = is_loopback(base_url)
-    key = find_key(profile, base_url, options.api_key_env, environ) if with_key and not built_in else None
+    with_key = with_key and not built_in and not options.simulate
+    key = find_key(profile, base_url, options.api_key_env, environ) if with_key else None
     settings = Settings(
         provider=who,
         base_url=base_url,
         model=model,
         embedding_model=options.embedding_model
+        or (embedding_model(profile) if options.simulate else None)
         or (profile.models.embedding.value if profile.models.embedding else None),
         vision_model=options.vision_model or (profile.models.vision.value if profile.models.vision else None),
         context_window=options.context_window or (window.value if window and model == default else None),
@@ -118,11 +126,23 @@ def plan(
         uses=parse_features(options.uses, "--uses"),
         without=parse_features(options.without, "--without"),
         loopback=loopback,
-        has_key=key is not None or (not with_key and not loopback),
+        has_key=key is not None or (not with_key and not loopback and not options.simulate),
+        simulated=options.simulate,
         pricing=_pricing(profile, base_url, model, now or datetime.now(UTC), own=own),
         **_finite(options.rest),
     )
     return Plan(settings, profile, key, known_secrets(environ, profile, also=options.api_key_env), built_in)
+
+
+def _refuse_beside_simulate(target: str | None, options: Options) -> None:
+    """What says where to ask, and with which key, means nothing to a simulation. Raises Problem."""
+    if target is None:
+        raise Problem("--simulate: give a TARGET to simulate, such as `check deepseek --simulate`")
+    for name, value in (("--base-url", options.base_url), ("--api-key-env", options.api_key_env)):
+        if value is not None:
+            raise Problem(
+                f"{name}: a simulation is asked instead of the provider; leave it or --simulate out"
+            )
 
 
 def split_target(target: str) -> tuple[str, str | None]:

@@ -352,6 +352,7 @@ def _conclude(
         profile={
             "name": profile.name,
             "display_name": profile.display_name,
+            "base_url": profile.base_url,
             "kind": profile.kind,
             "key_variable": profile.key_variable,
             "verified_live": profile.verified_live.isoformat() if profile.verified_live else None,

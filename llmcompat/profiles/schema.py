@@ -176,14 +176,72 @@ class Limits(_Frozen):
     """The largest `n`."""
 
 
+class Line(_Frozen):
+    """A line of the checklist: a check, and the case in which it fails; without a case, every one."""
+
+    check: Annotated[str, Field(min_length=1)]
+    case: str | None = None
+
+
 class KnownDeviation(Sourced):
-    """A difference from OpenAI's API that others have reported or the provider documents."""
+    """A difference from OpenAI's API that others have reported or the provider documents.
+
+    `check` and `case` name the line of the checklist that shows it. Where none does, `unseen` says why, and
+    `not_simulated` says why a simulation does not play it.
+    """
 
     check: str | None = None
     case: str | None = None
+    also: tuple[Line, ...] = ()
+    """Further lines that fail for the same cause."""
     catalogue: str | None = None
+    fault: str | None = None
+    """The simulator's fault that plays it, where it does not have the name in `catalogue`."""
+    fields: tuple[str, ...] = ()
+    """The top-level request fields that are refused, where the deviation is such a refusal."""
+    while_thinking: bool = False
+    """Met only where the model thinks."""
     summary: Annotated[str, Field(min_length=1)]
     status: Literal["open", "fixed", "contradictory"]
+    hidden_by: str | None = None
+    """The deviation, by its `catalogue` name, that keeps this one from being seen in the same run."""
+    unseen: str | None = None
+    not_simulated: str | None = None
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """Every line of the checklist that shows it."""
+        return (*([Line(check=self.check, case=self.case)] if self.check else []), *self.also)
+
+    @property
+    def played(self) -> bool:
+        """Whether a simulation shows it: it is open, and nothing says why it cannot be played."""
+        return self.status == "open" and self.not_simulated is None
+
+    @model_validator(mode="after")
+    def _told_once(self) -> "KnownDeviation":
+        if self.check is None and (self.case is not None or self.also):
+            raise ValueError("case and also need a check")
+        if self.check is not None and self.unseen is not None:
+            raise ValueError("unseen says why no check shows it; give either check or unseen")
+        return self
+
+
+class Wire(Sourced):
+    """What answers carry here beside OpenAI's fields, as documented; a simulation sends it."""
+
+    headers: dict[str, str] = Field(default_factory=dict)
+    answer: dict[str, JsonValue] = Field(default_factory=dict)
+    """Top-level fields of chat completions and of their chunks."""
+    usage: dict[str, JsonValue] = Field(default_factory=dict)
+    cost: str | None = None
+    """The field of usage that states the cost in USD."""
+    model: dict[str, JsonValue] = Field(default_factory=dict)
+    """Fields of each entry of the model list."""
+    context_window: str | None = None
+    """The field of such an entry that states the context window."""
+    balance: JsonValue = None
+    """An answer of the balance endpoint, with a figure of its own."""
 
 
 class ErrorClass(Sourced):
@@ -284,6 +342,7 @@ class Profile(_Frozen):
     deviations: tuple[KnownDeviation, ...] = ()
     errors: ErrorClasses = Field(default_factory=ErrorClasses)
     balance: Balance | None = None
+    wire: Wire | None = None
     prices: dict[str, PriceFact] = Field(default_factory=dict)
     pages: Pages = Field(default_factory=Pages)
     data_policy: dict[str, Fact] = Field(default_factory=dict)

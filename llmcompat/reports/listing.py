@@ -12,6 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from llmcompat.catalogue import told_by
 from llmcompat.declare import Check
 from llmcompat.engine.judge import level_for
 from llmcompat.engine.loader import Checklist
@@ -26,6 +27,9 @@ from llmcompat.settings import Settings
 _UNKNOWN = "unknown"
 _BESIDE_AN_ID = 42
 """Columns of the list without the longest id."""
+
+_SOURCES = 3
+"""Sources of a known deviation that are shown."""
 
 _NARROW = 100
 """Columns below which the comparison leaves its long cells to `providers NAME`."""
@@ -190,6 +194,14 @@ def _check(
                 case = f" (case {line.case})" if line.case else ""
                 rows.append(("known at", f"{profile.name}{case}: {deviation.summary}{source}"))
     yield pairs((label, say(text)) for label, text in rows)
+    known = told_by(check.id)
+    if known:
+        yield heading("Known deviations")
+    for each in known:
+        yield Padding(say(f"{each.case}: {each.symptom}"), (0, 0, 0, 2))
+        yield from (Padding(say(source, "dim"), (0, 0, 0, 4)) for source in each.sources[:_SOURCES])
+        if len(each.sources) > _SOURCES:
+            yield Padding(say(f"and {len(each.sources) - _SOURCES} more", "dim"), (0, 0, 0, 4))
 
 
 def _asked(uses: frozenset[str]) -> Settings:

@@ -79,6 +79,11 @@ def settings_that_worked(run: TargetRun) -> list[Snippet]:
     ]
 
 
+def _address(run: TargetRun) -> str:
+    """Where the application will send its requests: a simulation plays a provider that is elsewhere."""
+    return str(run.profile.get("base_url") or run.target.base_url) if run.simulated else run.target.base_url
+
+
 def _fields(run: TargetRun) -> dict[str, Any]:
     """What every request carries beside model and messages, as it was taken."""
     fields: dict[str, Any] = {}
@@ -123,7 +128,7 @@ def _python(run: TargetRun) -> str:
     key = f"os.environ[{_literal(variable, 'python')}]" if variable else '"unused"'
     lines = ["import os", ""] if variable else []
     lines += ["from openai import OpenAI", "", "client = OpenAI("]
-    lines += [*_entry("    base_url=", run.target.base_url, "python"), f"    api_key={key},"]
+    lines += [*_entry("    base_url=", _address(run), "python"), f"    api_key={key},"]
     if headers := _headers(run):
         lines += _entry("    default_headers=", headers, "python")
     lines += [")", "answer = client.chat.completions.create("]
@@ -144,7 +149,7 @@ def _node(run: TargetRun) -> str:
     if variable and _is_name(variable):
         key = f"process.env.{variable}"
     lines = ['import OpenAI from "openai";', "", "const client = new OpenAI({"]
-    lines += [*_entry("  baseURL: ", run.target.base_url, "javascript"), f"  apiKey: {key},"]
+    lines += [*_entry("  baseURL: ", _address(run), "javascript"), f"  apiKey: {key},"]
     if headers := _headers(run):
         lines += _entry("  defaultHeaders: ", headers, "javascript")
     lines += ["});", "const answer = await client.chat.completions.create({"]
@@ -163,7 +168,7 @@ def _environment(run: TargetRun) -> str:
     key = f'"${{{variable}}}"' if variable and _is_name(variable) else "unused"
     return "\n".join(
         [
-            f"export OPENAI_BASE_URL={shlex.quote(terminal(run.target.base_url))}",
+            f"export OPENAI_BASE_URL={shlex.quote(terminal(_address(run)))}",
             f"export OPENAI_API_KEY={key}",
         ]
     )

@@ -86,6 +86,8 @@ class Context:
     """What faults remember between requests: one dictionary per running endpoint."""
     window: int = 0
     """Context window of the endpoint, in tokens."""
+    thinks: bool = False
+    """Whether the model thinks before it answers this request."""
 
     @property
     def endpoint(self) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from llmcompat.simulator import completions, validation
+from llmcompat.simulator import completions, responses, validation
 from llmcompat.simulator.answers import ApiError, Context, Json, Reply
 from llmcompat.simulator.register import Fault
 
@@ -40,6 +40,8 @@ class Settings:
     embedding_models: Sequence[str] = EMBEDDING_MODELS
     moderation_models: Sequence[str] = MODERATION_MODELS
     context_window: int = CONTEXT_WINDOW
+    pages: Mapping[str, Any] = field(default_factory=dict)
+    """Further documents to GET, by path."""
     record: Callable[[str, str, Any], None] = lambda method, path, body: None
     memory: Json = field(default_factory=dict)
 
@@ -147,13 +149,19 @@ class _Simulator:
         self._call("request", context)
         self._check(context, self._check_key, context)
         self._call("guard", context)
+        if context.method == "GET" and context.path in self._settings.pages:
+            return self._json(context, self._settings.pages[context.path])
         if not context.path.startswith("/v1/"):
             raise _unknown_url(context)
         endpoint = context.endpoint
         if endpoint == "models" or endpoint.startswith("models/"):
             return self._models(context, endpoint.partition("/")[2])
+        if endpoint in ("files", "batches") and context.method == "GET":
+            empty: Json = {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
+            return self._json(context, empty)
         serve = {
             "chat/completions": self._chat,
+            "responses": self._responses,
             "embeddings": self._embeddings,
             "moderations": self._moderations,
         }.get(endpoint)
@@ -199,12 +207,16 @@ class _Simulator:
         chunks = self._pass("chunks", context, completions.chunks(context, answer))
         frames: list[bytes | float | None] = [frame(chunk) for chunk in chunks]
         frames = self._pass("frames", context, [*frames, b"data: [DONE]\n\n"])
-        headers = [
-            ("content-type", "text/event-stream; charset=utf-8"),
-            ("cache-control", "no-cache"),
-            ("x-accel-buffering", "no"),
-        ]
-        return Reply(200, headers, frames, chunked=True)
+        return _stream(frames)
+
+    def _responses(self, context: Context) -> Reply:
+        response = responses.respond(
+            context, int(time.time()), self._settings.context_window, self._settings.models
+        )
+        if not context.streamed:
+            return self._json(context, response)
+        events: list[responses.Event] = self._pass("events", context, responses.events(response))
+        return _stream([named_frame(name, data) for name, data in events])
 
     def _embeddings(self, context: Context) -> Reply:
         self._check(
@@ -242,6 +254,20 @@ def dump(value: Any) -> bytes:
 def frame(value: Any) -> bytes:
     """One event of a stream."""
     return b"data: " + _utf8(value, (",", ":")) + b"\n\n"
+
+
+def named_frame(name: str, value: Any) -> bytes:
+    """One event of a stream with its name; an empty name is left out."""
+    return (f"event: {name}\n".encode() if name else b"") + frame(value)
+
+
+def _stream(frames: list[bytes | float | None]) -> Reply:
+    headers = [
+        ("content-type", "text/event-stream; charset=utf-8"),
+        ("cache-control", "no-cache"),
+        ("x-accel-buffering", "no"),
+    ]
+    return Reply(200, headers, frames, chunked=True)
 
 
 def _utf8(value: Any, separators: tuple[str, str]) -> bytes:

@@ -178,6 +178,13 @@ def _only_thinking(context: Context, answer: Answer) -> None:
             choice.reasoning, choice.text = choice.text, ""
 
 
+@declare("stop-cuts-reasoning", "parameters", "a stop text ends the thinking before the answer").at("answer")
+def _stop_in_thinking(context: Context, answer: Answer) -> None:
+    for choice in answer.choices if context.body.get("stop") else []:
+        choice.reasoning, choice.text = _THINKING, ""
+    recount(answer)
+
+
 _renamed = declare(
     "reasoning-field-name-differs", "reasoning", "thinking is under `reasoning`", level="should"
 )

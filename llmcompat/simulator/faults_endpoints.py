@@ -161,13 +161,13 @@ _advertised = declare(
 @_advertised.at("body")
 def _promise(context: Context, body: Any) -> None:
     for entry in body["data"] if _is_list(context, body) else []:
-        entry["context_length"] = context.window * 4
+        entry["context_length"] = context.window
 
 
-@_advertised.at("error")
-def _obscure(context: Context, error: ApiError) -> None:
-    if error.code == "context_length_exceeded":
-        error.message, error.code, error.param = "Input validation error", None, None
+@_advertised.at("guard")
+def _refuse_long(context: Context) -> None:
+    if context.is_chat and completions.prompt_tokens(context.body) > context.window // 4 > 0:
+        raise ApiError(400, "Input validation error")
 
 
 @declare("vision-image-silently-dropped", "vision", "images are accepted and never seen by the model").at(

@@ -3,6 +3,7 @@
 import copy
 import gzip
 import json
+import re
 from typing import Any, TypeAlias
 
 from llmcompat.simulator.answers import Context, Json, Reply
@@ -64,16 +65,11 @@ def comments(context: Context, frames: Frames) -> Frames:
     "characters of several bytes are cut between writes",
     level="should",
 ).at("frames")
-def byte_wise(context: Context, frames: Frames) -> Frames:
-    """One byte in each write, where characters have several."""
+def _cut_characters(context: Context, frames: Frames) -> Frames:
     written: Frames = []
     for piece in frames:
-        cut = isinstance(piece, bytes) and any(byte > 127 for byte in piece)
-        written += (
-            [piece[place : place + 1] for place in range(len(piece))]
-            if cut and isinstance(piece, bytes)
-            else [piece]
-        )
+        # Before each byte that goes on a character: what is split there are the characters alone.
+        written += re.split(rb"(?=[\x80-\xbf])", piece) if isinstance(piece, bytes) else [piece]
     return written
 
 

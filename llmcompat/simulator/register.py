@@ -8,13 +8,14 @@ from typing import Any, TypeVar
 Hook = Callable[..., Any]
 _Function = TypeVar("_Function", bound=Hook)
 
-STAGES = ("request", "guard", "pardon", "answer", "body", "chunks", "frames", "error", "reply")
+STAGES = ("request", "guard", "pardon", "answer", "body", "chunks", "frames", "events", "error", "reply")
 """Where a fault can take hold, in the order in which a request passes.
 
 request(context): change the request before it is checked. guard(context): raise ApiError.
 pardon(context, error): true to let a wrong request pass. answer(context, answer): change the answer
 before it is written. body(context, body), chunks(context, chunks): change the JSON, or return other.
-frames(context, frames): change the events of a stream. error(context, error): change a refusal.
+frames(context, frames): change the events of a stream. events(context, events): change the (name, data)
+pairs of a Responses stream. error(context, error): change a refusal.
 reply(context, reply): change status, headers and bytes.
 """
 
@@ -78,14 +79,17 @@ def harmless(name: str, area: str, summary: str) -> Declared:
     return Declared(fault)
 
 
-def chosen(names: Iterable[str]) -> list[Fault]:
-    """The faults and harmless varieties of these names.
+def chosen(names: Iterable[str | Fault]) -> list[Fault]:
+    """The faults and harmless varieties of these names; a fault stands for itself.
 
     Raises ValueError that names the nearest known one.
     """
     known = {**HARMLESS, **FAULTS}
     found = []
     for name in names:
+        if isinstance(name, Fault):
+            found.append(name)
+            continue
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
             raise ValueError(f"unknown fault {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))

@@ -4,7 +4,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,7 +75,7 @@ def _address(listener: socket.socket) -> str:
 @contextlib.contextmanager
 def running(
     *,
-    faults: Iterable[str] = (),
+    faults: Iterable[str | register.Fault] = (),
     host: str = "127.0.0.1",
     port: int = 0,
     api_key: str | None = None,
@@ -83,11 +83,12 @@ def running(
     models: Sequence[str] = CHAT_MODELS,
     embedding_models: Sequence[str] = EMBEDDING_MODELS,
     context_window: int = CONTEXT_WINDOW,
+    pages: Mapping[str, Any] | None = None,
 ) -> Iterator[Running]:
     """Run the simulator in a thread, ready when entered and gone when left.
 
     `port` 0 takes a free one; `delay` is in seconds, `context_window` in tokens; without `api_key`
-    any key is taken.
+    any key is taken; `pages` are further documents to GET, by path.
     Raises ValueError for an unknown fault, OSError for a port in use.
     """
     settings = Settings(
@@ -97,6 +98,7 @@ def running(
         models=models,
         embedding_models=embedding_models,
         context_window=context_window,
+        pages=pages or {},
     )
     listener = _bind(host, port)
     state = Running(_address(listener))
@@ -129,13 +131,14 @@ def running(
 def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
-    faults: Iterable[str] = (),
+    faults: Iterable[str | register.Fault] = (),
     *,
     api_key: str | None = None,
     delay: float = 0.0,
     models: Sequence[str] = CHAT_MODELS,
     embedding_models: Sequence[str] = EMBEDDING_MODELS,
     context_window: int = CONTEXT_WINDOW,
+    pages: Mapping[str, Any] | None = None,
 ) -> None:
     """Run the simulator in the foreground until interrupted; parameters and errors as for `running`."""
     settings = Settings(
@@ -145,6 +148,7 @@ def serve(
         models=models,
         embedding_models=embedding_models,
         context_window=context_window,
+        pages=pages or {},
     )
     listener = _bind(host, port)
     with contextlib.closing(listener):
