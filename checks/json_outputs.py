@@ -38,7 +38,6 @@ LOOKUP = {
             "type": "object",
             "properties": {"base": {"type": "string"}, "quote": {"type": "string"}},
             "required": ["base", "quote"],
-            "additionalProperties": False,
         },
     },
 }

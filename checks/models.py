@@ -2,7 +2,7 @@
 
 import difflib
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from llmcompat import (
     MISSING,
@@ -34,14 +34,28 @@ CONTEXT_FIELDS = (
 
 
 @probe(owner="model-retrieved", grounds=["models_list"], early=True)
-async def model_entry(api: Api) -> Replies:
-    """The model's own entry; an id with a slash as it is and, where that fails, percent-encoded."""
+async def model_entry(api: Api, models_list: Reply) -> Replies:
+    """The entry of a listed model whose id has a slash, which is harder to find, or else the model's own.
+
+    Where it fails, the id percent-encoded, and the model's own entry.
+    """
     model = api.settings.model
-    plain = await api.get(f"models/{quote(model, safe='/:@')}", part="plain")
-    if plain.answered or "/" not in model:
-        return Replies({"plain": plain}, "model_entry", "model-retrieved")
-    encoded = await api.get(f"models/{quote(model, safe='')}", part="encoded")
-    return Replies({"plain": plain, "encoded": encoded}, "model_entry", "model-retrieved")
+    slashed = _slashed(api.settings, models_list) or model
+    parts = {"plain": await api.get(f"models/{quote(slashed, safe='/:@')}", part="plain")}
+    if parts["plain"].refused and "/" in slashed:
+        parts["encoded"] = await api.get(f"models/{quote(slashed, safe='')}", part="encoded")
+        if slashed != model and parts["encoded"].refused:
+            parts["own"] = await api.get(f"models/{quote(model, safe=':@')}", part="own")
+    return Replies(parts, "model_entry", "model-retrieved")
+
+
+def _slashed(settings: Settings, models_list: Reply) -> str | None:
+    """An id with a slash: the model's own, or one of the list whose slash is no mere prefix of all ids."""
+    if "/" in settings.model:
+        return settings.model
+    data = dig(models_list.document, "data")
+    ids = [entry["id"] for entry in data if _has_id(entry)] if isinstance(data, list) else []
+    return next((id for id in ids if "/" in id), None) if settings.model in ids else None
 
 
 def _entries(models_list: Reply) -> list[dict[str, Any]]:
@@ -154,20 +168,23 @@ def models_list_fields(models_list: Reply) -> None:
     agent="should",
 )
 def model_retrieved(model_entry: Replies, settings: Settings) -> None:
-    """The model's own entry can be retrieved.
+    """A listed model's entry can be retrieved.
 
     Existence checks with models.retrieve() otherwise call the model unavailable.
     """
     found = next((reply for reply in model_entry.values() if reply.answered), None)
-    if found is None:
-        slashed = "/" in settings.model
-        missing = model_entry["plain"].status in (404, 405, 501)
+    first = model_entry["plain"]
+    model = unquote(first.exchange.url.removeprefix(f"{settings.base_url.rstrip('/')}/models/"))
+    if found is None or found.part == "own":
+        alone = "own" not in model_entry or found is not None
+        slashed = "/" in model and alone
+        missing = first.status in (404, 405, 501)
         case = ("models-retrieve-slash-404" if slashed else "models-retrieve-missing") if missing else None
-        model_entry["plain"].accepted(expected=f"the entry of {settings.model}", case=case)
+        first.accepted(expected=f"the entry of {model}", case=case)
     elif dig(found.document, "error"):
         blocked("error-status")
-    elif not isinstance(found.document, dict) or found.document.get("id") != settings.model:
-        fail(found.excerpt, expected=f'"id": "{settings.model}"', case="models-retrieve-other")
+    elif not isinstance(found.document, dict) or found.document.get("id") != model:
+        fail(found.excerpt, expected=f'"id": "{model}"', case="models-retrieve-other")
     elif found.part == "encoded":
         note("An id with a slash is found only when the slash is percent-encoded (%2F).")
 

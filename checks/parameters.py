@@ -37,8 +37,8 @@ CAP = 16
 SLACK = 2
 """Tokens that a server may count beyond a cap: the end-of-text token, for one."""
 
-LARGE = 8192
-"""Output tokens of the request with a large limit: what non-streaming applications commonly set."""
+LARGE = 16_384
+"""Output tokens of the request with a large limit: the ceiling of gpt-4o, which applications have set."""
 
 LAST = 300
 """The number that a long answer must reach."""
@@ -51,6 +51,7 @@ _NO_VERDICT = (401, 402, 429)
 """Statuses that say nothing about a parameter."""
 
 _COUNTING = re.compile(r"\b1\D{1,5}2\D{1,5}3\D{1,5}4\D{1,5}5\b")
+_VALUES = re.compile(r"must be|one of|valid values|supported values|allowed values|expected", re.IGNORECASE)
 _FIXED = re.compile(r"\bonly\b|\bfixed\b|\bdefault\b", re.IGNORECASE)
 _NO_LIMIT: dict[str, Any] = {"max_tokens": ..., "max_completion_tokens": ...}
 
@@ -391,7 +392,8 @@ def no_limit_accepted(no_limit: Reply) -> None:
 
     The OpenAI SDKs send none unless the application sets one.
     """
-    no_limit.accepted()
+    timed_out = no_limit.status in (504, 524)
+    no_limit.accepted(case="nonstream-gateway-timeout" if timed_out else None)
 
 
 @check(
@@ -526,7 +528,9 @@ def stop_string_applied(stop_string: Reply, stop_list: Reply, hello: Reply) -> N
 
     A server that knows only the list may take the string and ignore it, or read it as a list of letters.
     """
-    if any(reply.answered and STOP in _written(reply) for reply in stop_list.attempts):
+    answers = [reply for reply in stop_list.attempts if reply.answered]
+    silent = bool(answers) and all(reply.reasoning and not _written(reply).strip() for reply in answers)
+    if silent or any(STOP in _written(reply) for reply in answers):
         blocked("stop-applied")
     _stops(stop_string, hello)
 
@@ -746,7 +750,9 @@ def thinking_switch_accepted(basics: Replies, profile: Profile) -> None:
 
     The switch has another name at each provider; with the wrong one each request is refused.
     """
-    _switch(basics, profile).accepted(case="reasoning-control-params-differ")
+    asked = _switch(basics, profile)
+    other = asked.refused and "reasoning_effort" in asked.sent and _VALUES.search(asked.error_text)
+    asked.accepted(case="reasoning-effort-enum-differs" if other else "reasoning-control-params-differ")
 
 
 @check(
@@ -762,6 +768,8 @@ def thinking_switch_applied(basics: Replies, profile: Profile) -> None:
     for unseen.
     """
     asked = _switch(basics, profile)
+    if asked.refused:
+        blocked("thinking-switch-accepted")
     _ = asked.message
     if asked.reasoning:
         fail(asked.reasoning[:200], expected="no thinking text", case="reasoning-control-params-differ")
@@ -920,7 +928,7 @@ async def invented_parameter(api: Api) -> Reply:
 
 
 @check("invented-parameter-answered", fix="Send no parameter that this endpoint does not document.")
-def invented_parameter_answered(invented_parameter: Reply) -> None:
+def invented_parameter_answered(invented_parameter: Reply, wrong_type: Reply) -> None:
     """A parameter that nobody knows is ignored, or refused with 4xx.
 
     Both are legal. A crash (5xx) or no answer at all makes clients ask again and again.
@@ -929,6 +937,8 @@ def invented_parameter_answered(invented_parameter: Reply) -> None:
     if status is not None and 400 <= status < 500 and not _no_verdict(invented_parameter):
         note(f"an unknown parameter is refused: {invented_parameter.excerpt}")
         return
+    if status is not None and status >= 500 and (wrong_type.status or 0) >= 500:
+        blocked("client-error-status")  # whatever is wrong is answered so
     invented_parameter.accepted(expected="200, or a 4xx that names the parameter")
     note("an unknown parameter is ignored: a misspelt name goes unnoticed")
 

@@ -50,7 +50,8 @@ def _whole(exchanges: Exchanges) -> Iterator[Reply]:
 
 
 def _only_error(document: dict[str, Any]) -> bool:
-    return bool(document.get("error")) and "choices" not in document
+    told = document.get("error") or document.get("object") == "error"
+    return bool(told) and "choices" not in document
 
 
 def _choices(exchanges: Exchanges) -> list[Found]:

@@ -20,6 +20,7 @@ from llmcompat import (
     tool,
 )
 
+from ._streams import sound
 from ._tool_pieces import index_trouble, objects_in, shape_trouble, streamed_calls
 from ._tools import (
     ASK_BOTH,
@@ -38,7 +39,6 @@ from ._tools import (
     plain_id_case,
     plain_with_calls,
     stream_answers,
-    streams_with_calls,
     takes_nothing,
 )
 
@@ -151,6 +151,7 @@ def parallel_tool_calls_streamed(
         no_call(parallel_calls_stream)
         blocked("parallel-tool-calls")
     if len(streamed) < min(2, len(plain)):
+        sound(parallel_calls_stream)
         no_call(parallel_calls_stream)
         fail(
             [call.raw for call in streamed],
@@ -192,6 +193,8 @@ def tool_delta_shape(weather_call_stream: Reply, exchanges: Exchanges) -> None:
         for reply in exchanges.readable_streams
         if reply.find_tool_calls() or (offered(reply) and shape_trouble(reply))
     ]
+    if not found:
+        sound(weather_call_stream)
     for reply in judged(found, nothing="tool-called-streamed"):
         trouble = shape_trouble(reply)
         if trouble:
@@ -409,8 +412,7 @@ def tool_stream_characters(note_call_stream: Reply, exchanges: Exchanges) -> Non
     Half of an emoji in each of two pieces raises in clients that encode what they get, or becomes a
     question mark.
     """
-    note_call_stream.require()
-    for reply in judged(streams_with_calls(exchanges), nothing="tool-called-streamed"):
+    for reply in stream_answers(note_call_stream, exchanges):
         for call in streamed_calls(reply):
             if any("\ud800" <= letter <= "\udfff" for letter in call.arguments):
                 fail(ascii(call.arguments)[:400], expected="whole characters", case="stream-lone-surrogate")

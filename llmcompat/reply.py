@@ -300,7 +300,8 @@ class Reply:
         self.require()
         if not isinstance(self.document, dict):
             blocked(OWNERS["json"])
-        if "error" in self.document and self.document["error"] and "choices" not in self.document:
+        told = self.document.get("error") or self.document.get("object") == "error"
+        if told and "choices" not in self.document:
             blocked(OWNERS["error-with-200"])
         return self.document
 

@@ -212,6 +212,7 @@ def test_nothing_to_judge_is_no_pass(id: str) -> None:
 @pytest.mark.parametrize("id", [id for id in IDS if id != "response-json"])
 def test_an_error_with_status_200_is_told_by_its_owner(id: str) -> None:
     assert judged_on(id, {"error": {"message": "overloaded"}}).blocked_by == "error-status"
+    assert judged_on(id, {"object": "error", "message": "overloaded"}).blocked_by == "error-status"
 
 
 @pytest.mark.parametrize("id", IDS)

@@ -169,6 +169,7 @@ PLAIN: list[tuple[Any, str, str]] = [
     ("text", "text", "json"),
     ({"error": {"message": "busy"}}, "answer", "error-with-200"),
     ({"error": "busy"}, "usage", "error-with-200"),
+    ({"object": "error", "message": "busy", "code": 503}, "choices", "error-with-200"),
     (completion(choices=...), "choices", "choices"),
     (completion(choices=None), "text", "choices"),
     (completion(choices=[]), "message", "choices"),
