@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -84,11 +85,26 @@ LITSERVE = {
     "stream-usage-counted": Deviation("usage-zero", '"usage":{"prompt_tokens":0,"total_tokens":0,'),
 }
 
+# The mock answers everything with one sentence, whatever is asked of it.
+MOCK_AI_API = {
+    "tool-choice-required": Deviation(
+        "tool-choice-required-ignored", '"content":"Hello. It\'s nice to meet you."'
+    ),
+    "json-object-parses": Deviation(
+        "json-mode-dropped-by-gateway", '"content":"Hello. It\'s nice to meet you."'
+    ),
+    "json-schema-parses": Deviation(
+        "json-mode-dropped-by-gateway", '"content":"Hello. It\'s nice to meet you."'
+    ),
+    "unknown-model-status": Deviation("model-unknown-accepted", '"model":"llmcompat-no-such-model"'),
+}
+
 # Musts without an answer that no other check accounts for, each with a piece of the reason.
 UNANSWERED = {
     "llama.cpp": {},
     "llmock": {"json-with-tools-followed": "the model called a tool instead of answering"},
     "LitServe": {"prompt-tokens-grow": "prompt_tokens is 0, a placeholder"},
+    "mock-ai-api": {"stream-incremental": "too short to tell"},
 }
 
 
@@ -210,4 +226,14 @@ def test_a_server_of_ones_own_that_asks_for_no_key(llmock_server: Callable[..., 
 def test_litserve(litserve: LiveServer) -> None:
     found = run(litserve)
     check_run(found, LITSERVE, UNANSWERED["LitServe"])
+    disobedient(found)
+
+
+def test_mock_ai_api() -> None:
+    python = os.environ.get("MOCK_AI_API_PYTHON")
+    if not python:
+        pytest.skip("MOCK_AI_API_PYTHON names no Python that has mock-ai-api; .ci/run makes one")
+    with live.mock_ai_api_server(python) as server:
+        found = run(server, key=True)
+    check_run(found, MOCK_AI_API, UNANSWERED["mock-ai-api"])
     disobedient(found)

@@ -61,6 +61,14 @@ def litserve_server() -> Iterator[LiveServer]:
 
 
 @contextlib.contextmanager
+def mock_ai_api_server(python: str) -> Iterator[LiveServer]:
+    """mock-ai-api's OpenAI side, run by a Python that has it; it takes any model name and asks for a key."""
+    port = free_port()
+    with _process([python, str(HERE / "serve_mock_ai_api.py"), str(port)], port):
+        yield LiveServer(f"http://127.0.0.1:{port}/v1", model="gpt-4.1", api_key="sk-test-0000")
+
+
+@contextlib.contextmanager
 def _process(command: Sequence[str], port: int) -> Iterator[None]:
     """Run `command` until the block ends; the block begins when `/health` on `port` answers 200."""
     # The scripts end with their standard input, so a killed test run leaves no server behind.
