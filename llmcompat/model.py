@@ -168,6 +168,8 @@ class Result:
     """Why it was skipped, or why there is no answer."""
     blocked_by: str | None = None
     known: Known | None = None
+    sources: tuple[str, ...] = ()
+    """Where this deviation was met before, at whichever endpoint."""
     accepted: str | None = None
     """The user's reason for accepting this deviation, or None."""
     breaks: tuple[ClientOutcome, ...] = ()

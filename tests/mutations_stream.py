@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tests.checking import completion
-from tests.mutations import Mutation, Wire, harmful, harmless, legal, put, strict
+from tests.mutations import Mutation, Wire, harmful, harmless, legal, put
 
 Chunks = list[dict[str, Any]]
 Edit = Callable[[Chunks], Chunks]

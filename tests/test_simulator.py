@@ -512,7 +512,8 @@ def probes() -> list[tuple[str, str, Any]]:
         ),
         chat("hi", tools=[{"type": "function", "function": {"name": "2fast"}}]),
         chat(
-            "hi", tools=[{"type": "function", "function": {"name": "f", "strict": True, "parameters": PERSON}}]
+            "hi",
+            tools=[{"type": "function", "function": {"name": "f", "strict": True, "parameters": PERSON}}],
         ),
         chat("JSON with the keys name and age, please.", **json_mode),
         chat("Alice is 30.", **json_schema),

@@ -10,6 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from llmcompat.catalogue import told_by
 from llmcompat.clients import breaks, measured_ok
 from llmcompat.declare import Blocked, Check, Failed, Manual, Skipped, Unanswered, remarks
 from llmcompat.engine.evidence import Evidence
@@ -126,6 +127,7 @@ def _judge_one(
         seen=_bounded(outcome.seen, redact),
         reason=_bounded(outcome.reason, redact),
         known=_known(check, outcome, profile),
+        sources=_sources(check, outcome),
         breaks=breaks(check.id, outcome.case) if outcome.status is Status.FAIL else (),
         attempts=(held, len(judged)) if len(judged) > 1 else None,
         notes=tuple(text for text in (_bounded(note, redact) for note in [*said.notes, *unmeasured]) if text),
@@ -281,6 +283,14 @@ def _known(check: Check, outcome: Outcome, profile: Profile) -> Known | None:
             source = deviation.sources[0] if deviation.sources else ""
             return Known(source, deviation.as_of.isoformat() if deviation.as_of else "", deviation.summary)
     return None
+
+
+def _sources(check: Check, outcome: Outcome) -> tuple[str, ...]:
+    """Where a deviation was met before; the first few, as they stand in the catalogue."""
+    if outcome.status is not Status.FAIL or outcome.case is None:
+        return ()
+    told = (deviation for deviation in told_by(check.id) if deviation.case == outcome.case)
+    return next((deviation.sources[:3] for deviation in told), ())
 
 
 def _bounded(text: str | None, redact: Callable[[str], str]) -> str | None:

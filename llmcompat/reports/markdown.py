@@ -204,6 +204,8 @@ def _failed(result: Result) -> Iterator[tuple[str, str]]:
         yield "known", _words(lines.known_words(result))
         if result.known.source:
             yield "source", markdown_link(result.known.source)
+    elif result.sources:
+        yield "met at", ", ".join(markdown_link(source) for source in result.sources)
     if result.accepted:
         yield "accepted", _words(result.accepted)
     yield "fix", _words(result.fix)

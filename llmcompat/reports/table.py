@@ -151,6 +151,8 @@ def _opened(result: Result) -> RenderableType:
         rows.append(("known", say(one_line(lines.known_words(result), _MOST_SEEN))))
         if result.known.source:
             rows.append(("source", say(result.known.source)))
+    elif result.sources:
+        rows.append(("met at", say(one_line(result.sources[0], _MOST_SEEN))))
     if result.accepted:
         rows.append(("accepted", say(one_line(result.accepted, _MOST_SEEN))))
     rows.extend(("note", say(one_line(note, _MOST_NOTE))) for note in result.notes)
