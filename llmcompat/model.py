@@ -166,6 +166,8 @@ class Result:
     seen: str | None = None
     reason: str | None = None
     """Why it was skipped, or why there is no answer."""
+    asked: bool = True
+    """False where the use case did not need it, so that a use case that does has no answer."""
     blocked_by: str | None = None
     known: Known | None = None
     sources: tuple[str, ...] = ()

@@ -61,6 +61,14 @@ def test_a_level_counts_for_its_use_case_only() -> None:
     assert verdict(made, UseCase.CHAT) is Verdict.WITH_LIMITATIONS
 
 
+def test_what_was_not_asked_for_is_no_answer_for_a_use_case_that_needs_it() -> None:
+    made = [result("pass"), result("skip", asked=False)]
+    assert verdict(made, UseCase.AGENT) is Verdict.NO_ANSWER
+    assert (
+        verdict([result("pass"), result("skip", "should", asked=False)], UseCase.AGENT) is Verdict.COMPATIBLE
+    )
+
+
 def test_never_zero_when_no_must_was_judged() -> None:
     for statuses in product([None, "skip", "error", "manual"], repeat=3):
         made = [result(status) for status in statuses if status] + [result("pass", "should")]

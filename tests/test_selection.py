@@ -56,3 +56,14 @@ def test_without_its_package_an_item_says_how_to_get_it(monkeypatch: pytest.Monk
         SelectionError, match=r"leaves no check to judge \(the package openai is missing: pip"
     ):
         chosen(only=("sdk",))
+
+
+def test_a_use_case_is_not_asked_what_it_does_not_need() -> None:
+    chat = select(checklist(), demo_settings(use_case="chat"))
+    agent = select(checklist(), demo_settings())
+    assert len(chat.probes) < len(agent.probes)
+    assert chat.skipped["tools-accepted"] == "not asked for chat: name it with --uses tools"
+    assert "tools-accepted" in chat.unasked
+    with_tools = select(checklist(), demo_settings(use_case="chat", uses=frozenset({"tools"})))
+    assert "tools-accepted" not in with_tools.skipped
+    assert agent.unasked == frozenset()

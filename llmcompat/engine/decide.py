@@ -26,7 +26,7 @@ def verdict(results: Iterable[Result], use_case: UseCase) -> Verdict:
     if any(result.status is Status.FAIL and not result.accepted for result in must):
         return Verdict.INCOMPATIBLE
     judged = any(result.status in (Status.PASS, Status.FAIL) for result in must)
-    if not judged or any(result.status is Status.ERROR for result in must):
+    if not judged or any(result.status is Status.ERROR or not result.asked for result in must):
         return Verdict.NO_ANSWER
     if any(result.status is Status.FAIL for result in results):
         return Verdict.WITH_LIMITATIONS

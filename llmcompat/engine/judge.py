@@ -68,9 +68,9 @@ def judge(
     return [results[id] for id in checklist.checks if id in results]
 
 
-def skipped(check: Check, reason: str, settings: Settings) -> Result:
-    """The result of a check that the user set aside."""
-    return _result(check, settings, Outcome(Status.SKIP, reason=reason))
+def skipped(check: Check, reason: str, settings: Settings, *, asked: bool = True) -> Result:
+    """The result of a check that the user set aside, or with `asked` False did not ask for."""
+    return replace(_result(check, settings, Outcome(Status.SKIP, reason=reason)), asked=asked)
 
 
 def wilson(held: int, judged: int) -> tuple[float, float]:

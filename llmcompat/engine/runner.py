@@ -328,7 +328,10 @@ def _conclude(
         redact=redactor.text,
         unanswered=state.stopped.reason if state.stopped and nothing_asked else None,
     )
-    results += [skipped(checklist.checks[id], reason, settings) for id, reason in selection.skipped.items()]
+    results += [
+        skipped(checklist.checks[id], reason, settings, asked=id not in selection.unasked)
+        for id, reason in selection.skipped.items()
+    ]
     order = {id: position for position, id in enumerate(checklist.checks)}
     results.sort(key=lambda result: order[result.id])
     code = exit_code(results, settings.use_case, strict=settings.strict)

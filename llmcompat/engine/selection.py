@@ -10,7 +10,8 @@ from importlib.util import find_spec
 
 from llmcompat.declare import Check, Probe
 from llmcompat.engine.loader import GIVEN, Checklist
-from llmcompat.settings import Settings
+from llmcompat.model import UseCase
+from llmcompat.settings import USE_CASE_FEATURES, Settings
 
 GROUND = ("models_list", "hello", "basics")
 """What every run asks first."""
@@ -33,6 +34,8 @@ class Selection:
     checks: tuple[Check, ...]
     skipped: dict[str, str]
     probes: dict[str, Probe]
+    unasked: frozenset[str] = frozenset()
+    """Those set aside because the use case does not need them: another use case would."""
 
 
 def select(checklist: Checklist, settings: Settings) -> Selection:
@@ -45,6 +48,7 @@ def select(checklist: Checklist, settings: Settings) -> Selection:
     chosen = _matching(checklist, settings.only, "--only") if settings.only else dict(checklist.checks)
     dropped = _matching(checklist, settings.skip, "--skip")
     skipped: dict[str, str] = {}
+    unasked: set[str] = set()
     judged: list[Check] = []
     for check in chosen.values():
         if check.id in dropped:
@@ -53,6 +57,8 @@ def select(checklist: Checklist, settings: Settings) -> Selection:
             skipped[check.id] = f"--without {check.feature}"
         elif (reason := not_asked(check, settings)) is not None:
             skipped[check.id] = reason
+            if check.item not in OPT_IN_ITEMS and check.feature in USE_CASE_FEATURES[UseCase.AGENT]:
+                unasked.add(check.id)
         elif settings.quick and not _is_quick(check, checklist):
             skipped[check.id] = "not in --quick"
         else:
@@ -63,7 +69,7 @@ def select(checklist: Checklist, settings: Settings) -> Selection:
             f"the selection leaves no check to judge ({reasons}); loosen --only, --skip or --without"
         )
     probes = _probes(judged, checklist, settings)
-    return Selection(tuple(judged), skipped, probes)
+    return Selection(tuple(judged), skipped, probes, frozenset(unasked))
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
@@ -99,6 +105,9 @@ def not_asked(check: Check, settings: Settings) -> str | None:
             return f"not asked: name it with --only {check.item}"
         if find_spec(package) is None:
             return f"the package {package} is missing: pip install 'llmcompat[{check.item}]'"
+    elif check.feature in USE_CASE_FEATURES[UseCase.AGENT] and not settings.asks_for(check.feature):
+        if not settings.only:
+            return f"not asked for {settings.use_case.value}: name it with --uses {check.feature}"
     elif check.feature in OPT_IN_FEATURES and check.feature not in settings.uses and not settings.only:
         return f"not asked: name it with --uses {check.feature}"
     return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from llmcompat.declare import Check
@@ -18,6 +19,7 @@ from llmcompat.reports.snippets import settings_that_worked
 from llmcompat.settings import Settings
 
 _MOST_SEEN = 500
+_MOST_SKIPPED = 3
 _MOST_TEXT = 600
 _MOST_REQUEST = 1500
 _MOST_ANSWER = 2000
@@ -154,16 +156,15 @@ def _guide_line(line: lines.Line) -> Iterator[str]:
     yield f"  - [ ] yours: {lines.YOURS}"
 
 
-def _item(results: Iterable[Result]) -> Iterator[str]:
-    """The checks of an item; those that the run did not ask for in one line for each reason."""
-    unasked: dict[str, int] = {}
+def _item(results: Sequence[Result]) -> Iterator[str]:
+    """The checks of an item; where many were set aside for one reason, the reason once."""
+    reasons = Counter(result.reason for result in results if result.status is Status.SKIP)
+    many = {reason: number for reason, number in reasons.items() if number > _MOST_SKIPPED}
     for result in results:
-        if result.status is Status.SKIP and (result.reason or "").startswith("not asked"):
-            unasked[result.reason or ""] = unasked.get(result.reason or "", 0) + 1
-        else:
+        if result.status is not Status.SKIP or result.reason not in many:
             yield from _check(result)
-    for reason, number in unasked.items():
-        yield f"- {number} checks {_words(reason)}"
+    for reason, number in many.items():
+        yield f"- {number} checks set aside: {_words(reason or 'no reason is known')}"
 
 
 def _check(result: Result) -> Iterator[str]:
