@@ -10,6 +10,9 @@ from typing import Any
 from llmcompat.engine.loader import GUIDE
 from llmcompat.model import Level, Result, Spend, Status, TargetRun, Verdict
 
+RATE = "rate"
+"""The fact that a repeated run adds to each check; it is shown where something failed."""
+
 YOURS = "not tested"
 """What a run of the endpoint alone can say of the application's own lines."""
 
@@ -69,7 +72,17 @@ class Line:
             f"{name.replace('_', ' ')} {figure(fact)}"
             for result in self.results
             for name, fact in result.facts.items()
+            if name != RATE
         ]
+
+
+def held(result: Result) -> str:
+    """How many of the judged attempts held, with the 95 % interval of the rate where the run was repeated."""
+    if result.attempts is None:
+        return ""
+    text = f"{result.attempts[0]} of {result.attempts[1]} attempts"
+    rate = result.facts.get(RATE)
+    return f"{text}; {figure(rate)}" if rate else text
 
 
 def outcome_word(result: Result) -> str:

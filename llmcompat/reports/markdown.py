@@ -197,8 +197,8 @@ def _failed(result: Result) -> Iterator[tuple[str, str]]:
         yield "seen", markdown_code(shorten(result.seen, _MOST_SEEN))
     if result.expected is not None:
         yield "expected", _words(result.expected)
-    if result.attempts is not None:
-        yield "held", f"{result.attempts[0]} of {result.attempts[1]} attempts"
+    if held := lines.held(result):
+        yield "held", held
     if broken := lines.breaks(result):
         yield "breaks", _words(broken)
     if result.known is not None:

@@ -142,9 +142,8 @@ def _opened(result: Result) -> RenderableType:
         rows.append(("seen", say(shorten(terminal(result.seen), _MOST_SEEN))))
     if result.expected is not None:
         rows.append(("expected", say(one_line(result.expected, _MOST_SEEN))))
-    if result.attempts is not None:
-        held, judged = result.attempts
-        rows.append(("held", say(f"{held} of {judged} attempts")))
+    if held := lines.held(result):
+        rows.append(("held", say(held)))
     if broken := lines.breaks(result):
         rows.append(("breaks", say(one_line(broken, _MOST_SEEN))))
     if result.known is not None:
