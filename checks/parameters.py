@@ -11,6 +11,7 @@ from llmcompat import (
     BUNDLE,
     Api,
     Check,
+    Exchanges,
     Profile,
     Replies,
     Reply,
@@ -432,12 +433,16 @@ def default_limit(no_limit: Reply, hello: Reply, settings: Settings, profile: Pr
     chat="should",
     agent="should",
 )
-def large_limit_accepted(large_limit: Reply) -> None:
+def large_limit_accepted(large_limit: Reply, no_limit: Reply, exchanges: Exchanges) -> None:
     """A large limit on output tokens is accepted.
 
     Applications carry a fixed limit from their old provider; an endpoint that refuses it instead of lowering
     it fails every request. OpenAI refuses limits above a model's own as well.
     """
+    taken = [reply.cap for reply in (*exchanges.plain, *exchanges.streams) if reply.cap is not None]
+    if taken:
+        without = "; a request without one too" if no_limit.answered else ""
+        note(f"limits of {min(taken)} to {max(taken)} tokens were accepted{without}")
     if _needs_stream(large_limit):
         blocked("large-limit-without-stream")
     _limit_sent(large_limit)

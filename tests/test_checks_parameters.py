@@ -15,6 +15,7 @@ from tests.checking import (
     chunk_list,
     completion,
     demo_settings,
+    exchanges,
     judge,
     stream,
 )
@@ -67,6 +68,7 @@ def outcome(result: Judgement) -> str:
 def judge_on(id: str, probe: str, reply: Reply | Replies, **more: Any) -> Judgement:
     """A check that is given one probe by name."""
     beside = {"neutral_parameters": parts(all=WHOLE), "basics": parts(all=BASIC), "hello": OBEYED}
+    beside |= {"no_limit": WHOLE, "exchanges": exchanges()}
     evidence: dict[str, Any] = {**beside, **more, probe: reply}
     return judge(id, **evidence)
 
@@ -269,8 +271,17 @@ def test_default_limit(reply: Reply, expected: str) -> None:
     ],
 )
 def test_large_limit(reply: Reply, accepted: str, streamless: str) -> None:
-    assert outcome(judge("large-limit-accepted", large_limit=reply)) == accepted
+    found = judge_on("large-limit-accepted", "large_limit", reply)
+    assert outcome(found) == accepted
     assert outcome(judge("large-limit-without-stream", large_limit=reply)) == streamless
+
+
+def test_the_range_of_limits_that_works_is_told() -> None:
+    asked = [plain("1, 2", "length", 16, {"max_tokens": 16}), plain("ready", "stop", 2, {"max_tokens": 1024})]
+    refused = refusal(message="[1, 4096]", sent={"max_tokens": 8192}, owner="large-limit-accepted")
+    found = judge_on("large-limit-accepted", "large_limit", refused, exchanges=exchanges(*asked, refused))
+    assert outcome(found) == "max-tokens-above-limit-rejected"
+    assert found.notes == ("limits of 16 to 1024 tokens were accepted; a request without one too",)
 
 
 # --- stop texts
