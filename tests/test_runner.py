@@ -191,6 +191,14 @@ def test_a_key_that_is_echoed_is_in_nothing_that_a_run_holds() -> None:
     assert KEY.encode() not in b"".join(exchange.body for exchange in result.exchanges)
 
 
+def test_a_key_among_the_users_own_settings_is_masked_as_well() -> None:
+    with RawServer(endpoint(says(completion("ok")))) as server:
+        own = {"headers": {"X-Token": KEY}, "body": {"metadata": {"tags": [KEY]}}}
+        result = run(settings_for(server.base_url, only=("chat-accepted",), **own), key=KEY)
+    assert KEY in server.requests[0].headers["x-token"]
+    assert KEY not in repr(result)
+
+
 def test_only_asks_what_the_named_check_needs() -> None:
     with running() as simulator:
         settings = settings_for(simulator.base_url, model="demo-chat", only=("chat-accepted",))

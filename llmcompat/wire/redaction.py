@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Iterable
+from typing import Any
 from urllib.parse import quote
 
 SHORTEST = 8
@@ -43,6 +44,14 @@ class Redactor:
         for pattern in _PATTERNS:
             text = pattern.sub(lambda match: mask(match.group()), text)
         return text
+
+    def value(self, value: Any) -> Any:
+        """JSON data with every secret in its texts masked: what a user sets may hold a key as well."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {name: self.value(each) for name, each in value.items()}
+        return [self.value(each) for each in value] if isinstance(value, list) else value
 
     def data(self, data: bytes) -> bytes:
         """The bytes with every secret masked, of the same length."""
