@@ -146,6 +146,43 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
+class Acceptance:
+    """A deviation that the user lives with: a check, one case of it (any where None), why, and until when."""
+
+    check: str
+    case: str | None
+    reason: str
+    until: str | None = None
+    """The last day on which it counts, ISO 8601; None for one without an end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """That a person decided a manual line, on the facts whose hash it carries (`facts_hash`)."""
+
+    check: str
+    by: str
+    on: str
+    """The day of signing, ISO 8601."""
+    facts: str
+    """The hash of target and facts that were signed."""
+    note: str = ""
+    expires: str | None = None
+    """The last day on which it counts, ISO 8601."""
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """How the same check ended in the run that this one is held against."""
+
+    status: Status
+    level: Level
+    case: str | None = None
+    seen: str | None = None
+    attempts: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """How one check ended on one endpoint."""
 
@@ -173,7 +210,13 @@ class Result:
     sources: tuple[str, ...] = ()
     """Where this deviation was met before, at whichever endpoint."""
     accepted: str | None = None
-    """The user's reason for accepting this deviation, or None."""
+    """The user's reason for accepting this deviation, or None; also where it waits for an accepted one."""
+    facts_hash: str | None = None
+    """What a signature of this manual line is bound to: the hash of target and facts."""
+    signature: Signature | None = None
+    """Who decided a manual line; None where nobody did, or the signature has lapsed."""
+    before: Before | None = None
+    """How it ended in the run that this one is held against; None where it was not judged there."""
     breaks: tuple[ClientOutcome, ...] = ()
     attempts: tuple[int, int] | None = None
     """(k, n): how many of the judged attempts held."""
@@ -204,6 +247,27 @@ class Target:
     base_url: str
     model: str
     mode: Mapping[str, Any] = field(default_factory=dict)
+    role: str | None = None
+    """The name that the project file gives it ("chat", "embeddings"), or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where the project file names a target."""
+
+    path: str
+    """Relative to the folder of the project file, with forward slashes."""
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The run that another is held against: where one comes from (source), or the same one before (baseline)."""
+
+    kind: Literal["source", "baseline"]
+    target: Target
+    started_at: str
+    tool_version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +297,12 @@ class TargetRun:
     """Why the run ended early (deadline, money, refused key …), in one line; None when it ran to its end."""
     simulated: bool = False
     """The target was a simulation of documented behaviour: nothing in it was measured at the provider."""
+    stale: tuple[Acceptance, ...] = ()
+    """What the user accepted and no longer occurs."""
+    lapsed: tuple[str, ...] = ()
+    """Signatures and acceptances that no longer count, each with the reason, in one line."""
+    reference: Reference | None = None
+    location: Location | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from llmcompat.model import UseCase
+from llmcompat.model import Acceptance, Signature, UseCase
 
 USE_CASE_FEATURES: dict[UseCase, frozenset[str]] = {
     UseCase.CHAT: frozenset({"streaming"}),
@@ -39,6 +39,17 @@ class Pricing(BaseModel):
         cached_price = self.input if self.cached_input is None else self.cached_input
         paid = (prompt_tokens - cached) * self.input + cached * cached_price + completion_tokens * self.output
         return paid / 1_000_000
+
+
+class LatencyBudget(BaseModel):
+    """What the application can bear; what is None is not judged."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    first_token: float | None = Field(default=None, gt=0)
+    """Seconds until the first token of a stream, at the median."""
+    tokens_per_second: float | None = Field(default=None, gt=0)
+    """At least so many after the first one, at the median."""
 
 
 class Settings(BaseModel):
@@ -75,6 +86,17 @@ class Settings(BaseModel):
     """What the account should hold at least, in the unit that the provider's balance page uses."""
     repeat: int = Field(default=1, ge=1, le=1000)
     strict: bool = False
+    latency: LatencyBudget = LatencyBudget()
+    monthly_usd: float | None = Field(default=None, ge=0)
+    """What the application may cost a month."""
+    role: str | None = None
+    """The name of the target in the project file."""
+    accepted: tuple[Acceptance, ...] = ()
+    signatures: tuple[Signature, ...] = ()
+    require_signoff: bool = False
+    """A manual line that nobody signed is a must without an answer."""
+    fail_on_stale: bool = False
+    """An accepted deviation that no longer occurs is a failure."""
     loopback: bool = False
     """The endpoint is on this machine."""
     has_key: bool = False
