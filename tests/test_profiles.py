@@ -71,7 +71,7 @@ def says_nothing(statement: Sourced | PriceFact) -> bool:
 
 
 def test_the_profiles_that_ship() -> None:
-    assert shipped_profiles() == tuple(sorted((*SIX, *SERVERS, "openai", "demo")))
+    assert shipped_profiles() == tuple(sorted((*SIX, *SERVERS, "openai", "novita", "demo")))
 
 
 @pytest.mark.parametrize("name", shipped_profiles())
@@ -239,7 +239,7 @@ def test_words_that_old_yaml_takes_for_booleans_are_text(tmp_path: Path) -> None
         ),
         (
             SMALL + "verified_live: 2026-13-45\n",
-            ":5: verified_live: has a value that cannot be read; put it in quotes",
+            ":5: verified_live: must be a date such as 2026-11-22",
         ),
         (
             SMALL + "summary: !!python/object:os.system x\n",
