@@ -1,4 +1,7 @@
-"""Facts of a profile as a person reads them before signing: with source, date, age and doubt."""
+"""Facts of a profile as a person reads them before signing: with source, date and doubt, and beside them age.
+
+A signature is bound to the facts, so the day of the run, and what it makes of them, stands apart.
+"""
 
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -40,13 +43,11 @@ def day_of(exchanges: Exchanges) -> date | None:
     return None
 
 
-def quote(name: str, value: object, fact: Sourced, today: date | None) -> str:
-    """One fact in one line."""
+def quote(name: str, value: object, fact: Sourced) -> str:
+    """One fact in one line, the same on every day."""
     shown = ", ".join(str(each) for each in value) if isinstance(value, list) else str(value)
     remarks = [fact.sources[0] if fact.sources else "no source given"]
     remarks.append(f"as of {fact.as_of.isoformat()}" if fact.as_of else "no date given")
-    if fact.as_of is not None and today is not None and fact.is_old(today):
-        remarks.append("more than 90 days old")
     if not fact.confirmed:
         remarks.append("unconfirmed")
     if fact.note:
@@ -54,9 +55,25 @@ def quote(name: str, value: object, fact: Sourced, today: date | None) -> str:
     return " ".join(f"{name.replace('_', ' ')}: {shown} ({'; '.join(remarks)})".split())
 
 
-def quoted(section: Mapping[str, Fact], names: Iterable[str], today: date | None) -> list[str]:
+def quoted(section: Mapping[str, Fact], names: Iterable[str]) -> list[str]:
     """Those of the named facts that a section of the profile has."""
-    return [quote(name, section[name].value, section[name], today) for name in names if name in section]
+    return [quote(name, section[name].value, section[name]) for name in names if name in section]
+
+
+def aged(facts: Mapping[str, Sourced | None], exchanges: Exchanges) -> str:
+    """Which of the facts are more than 90 days old on the day of the run; "" where none is, or none ran."""
+    today = day_of(exchanges)
+    old = [
+        name.replace("_", " ")
+        for name, fact in facts.items()
+        if fact is not None and today is not None and fact.is_old(today)
+    ]
+    return f"more than 90 days old: {', '.join(old)}" if old else ""
+
+
+def aside(*remarks: str) -> str:
+    """Remarks in one line, without the empty ones."""
+    return " | ".join(remark for remark in remarks if remark)
 
 
 def pages(profile: Profile, *names: str) -> list[str]:

@@ -27,6 +27,8 @@ from llmcompat import (
     skip,
 )
 
+from ._facts import Sourced, aged, quote, quoted, told
+
 COUNTERS = ("prompt_tokens", "completion_tokens", "total_tokens")
 LONGEST_TEXT = 4000
 """Characters of a prompt whose tokens are estimated: whether a longer one was cut is asked elsewhere."""
@@ -507,14 +509,32 @@ def _unit(balance: Reply, profile: Profile) -> str:
     chat="should",
     agent="should",
 )
-def spend_limit_set(profile: Profile) -> None:
+def spend_limit_set(profile: Profile, settings: Settings, exchanges: Exchanges) -> None:
     """A limit on spending is set at the new provider.
 
     OpenAI's organisation and project spend limits, and the refusals that come with them, stay behind.
     """
-    where = profile.pages.limits or profile.pages.alerts or profile.docs_url
-    place = f" Look at {where}." if where else " No page is known where it is set: ask the provider."
-    manual(f"Which limit stops spending at {profile.display_name}, and what does your code see then?{place}")
+    names = ("alert_options", "spend", "billing", "fees")
+    budget = settings.monthly_usd
+    where = profile.pages.alerts or profile.pages.limits or profile.docs_url
+    facts = (
+        f"Which limit stops spending at {profile.display_name}, and what does your code see then?",
+        f"your budget: {budget:.12g} USD a month" if budget is not None else "no budget for a month is set",
+        told(quoted(profile.facts, names), "how spending is limited"),
+        told(_refusals(profile), "what is answered when it is reached"),
+        f"page: {where}" if where else "No page is known where it is set: ask the provider.",
+    )
+    known: dict[str, Sourced | None] = {name: profile.facts.get(name) for name in names}
+    known |= {f"out of money, status {each.status}": each for each in profile.errors.out_of_money}
+    manual(" | ".join(facts), beside=aged(known, exchanges))
+
+
+def _refusals(profile: Profile) -> Iterator[str]:
+    """What is answered without money: the status, and the code, type or part of the message that tells it."""
+    for error in profile.errors.out_of_money:
+        told_by = (("code", error.code), ("type", error.type), ("message", error.message))
+        parts = [f"{name} {value!r}" for name, value in told_by if value is not None]
+        yield quote("out of money", " ".join([f"status {error.status}", *parts]), error)
 
 
 @check(
@@ -524,14 +544,20 @@ def spend_limit_set(profile: Profile) -> None:
     chat="should",
     agent="should",
 )
-def alert_address_set(profile: Profile) -> None:
+def alert_address_set(profile: Profile, exchanges: Exchanges) -> None:
     """Somebody is told before the money runs out.
 
     OpenAI's spend alert mails and the figures of its organisation costs API end with the move.
     """
+    balance, alerts = profile.balance, profile.facts.get("alert_options")
+    facts = [
+        f"Who is told at {profile.display_name} when spending rises or credit ends?",
+        told(quoted(profile.facts, ("alert_options",)), "alerts"),
+    ]
+    if balance is not None:
+        # the path alone: a simulation answers at an address of its own
+        path = balance.path or urlsplit(balance.url or "").path
+        facts.append(quote("balance to read on a schedule of your own", path, balance))
     where = profile.pages.alerts
-    place = f" Alerts: {where}." if where else " No page for alerts is known."
-    if profile.balance is not None:
-        reading = profile.balance.path or profile.balance.url
-        place += f" The balance can be read at {reading} on a schedule of your own."
-    manual(f"Who is told at {profile.display_name} when spending rises or credit ends?{place}")
+    facts.append(f"alerts: {where}" if where else "No page for alerts is known.")
+    manual(" | ".join(facts), beside=aged({"alert_options": alerts, "balance": balance}, exchanges))

@@ -2,7 +2,7 @@
 
 from llmcompat import Check, Exchanges, Profile, Settings, check, manual, note
 
-from ._facts import day_of, pages, quoted, told
+from ._facts import aged, pages, quoted, told
 
 
 def _policy(
@@ -18,11 +18,12 @@ def _policy(
     """A line for a person to sign, with the profile's facts of these names and its pages."""
 
     def decide(profile: Profile, settings: Settings, exchanges: Exchanges) -> None:
-        if profile.base_url is not None and settings.base_url.rstrip("/") != profile.base_url:
+        elsewhere = profile.base_url is not None and settings.base_url.rstrip("/") != profile.base_url
+        if elsewhere and not settings.simulated:
             note(f"the run went to {settings.base_url}; these facts were published for {profile.base_url}")
-        found = quoted(profile.data_policy, facts, day_of(exchanges))
-        shown = pages(profile, *links)
-        manual(told(found, wanted) + (f" | {' | '.join(shown)}" if shown else ""))
+        found = told(quoted(profile.data_policy, facts), wanted)
+        known = {name: profile.data_policy.get(name) for name in facts}
+        manual(" | ".join([found, *pages(profile, *links)]), beside=aged(known, exchanges))
 
     decide.__doc__ = f"{title}\n\n{why}"
     return check(id, fix=fix, chat="should", agent="should", kind="manual")(decide)

@@ -4,7 +4,22 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from llmcompat import Api, Chunk, Replies, Reply, check, is_int, judged, measure, note, probe
+from llmcompat import (
+    Api,
+    Chunk,
+    Replies,
+    Reply,
+    Settings,
+    check,
+    fail,
+    is_int,
+    judged,
+    measure,
+    note,
+    probe,
+    skip,
+    unanswered,
+)
 
 from ._control import taken
 
@@ -104,3 +119,45 @@ def latency(latency_samples: Replies) -> None:
             f"stream-silent-prefill: silent for {silence:.0f} s; clients with an idle timeout of "
             f"{_IDLE:.0f} s give up and ask again"
         )
+
+
+@check(
+    "latency-budget",
+    fix=(
+        "Choose a nearer or faster endpoint or model, switch thinking off where you can, or raise the budget "
+        "if your users bear it."
+    ),
+    trial="must",
+)
+def latency_budget(latency_samples: Replies, settings: Settings) -> None:
+    """Streams begin and run as fast as your budget asks.
+
+    A chat that starts late or crawls loses its users, though every answer is right. The bar is your own;
+    without one nothing is judged.
+    """
+    budget = settings.latency
+    if budget.first_token is None and budget.tokens_per_second is None:
+        skip("no latency budget is set")
+    if settings.simulated:
+        skip("how fast a simulation answers says nothing of the endpoint")
+    timed = judged(
+        (reply for reply in latency_samples.values() if token_times(reply)), nothing="content-not-empty"
+    )
+    over: list[tuple[str, str, str]] = []
+    first = percentile([token_times(reply)[0] for reply in timed], 0.5)
+    if budget.first_token is not None and first > budget.first_token:
+        seen = f"first token after {first:.3f} s, the median of {len(timed)}"
+        over.append((seen, f"at most {budget.first_token:g} s", "first-token-slow"))
+    speeds = [speed for reply in timed if (speed := tokens_a_second(reply)) is not None]
+    if budget.tokens_per_second is not None and speeds:
+        speed = percentile(speeds, 0.5)
+        if speed < budget.tokens_per_second:
+            seen = f"{speed:.1f} tokens a second, the median of {len(speeds)}"
+            over.append((seen, f"at least {budget.tokens_per_second:g} tokens a second", "tokens-slow"))
+    if over:
+        for seen, expected, _ in over[1:]:
+            note(f"{seen}; expected {expected}")
+        seen, expected, case = over[0]
+        fail(seen, expected=expected, case=case)
+    if budget.tokens_per_second is not None and not speeds:
+        unanswered("tokens a second cannot be told: no usage, or each answer came in one piece")

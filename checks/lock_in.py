@@ -2,7 +2,7 @@
 
 from llmcompat import Exchanges, Profile, Settings, check, manual
 
-from ._facts import day_of, pages, quoted, told
+from ._facts import aged, aside, pages, quote, quoted, told
 
 _FIELDS = (
     "audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens "
@@ -40,8 +40,9 @@ def lock_in_features(profile: Profile, settings: Settings, exchanges: Exchanges)
     Each field that only this provider knows is work on the day when you move on.
     """
     names = ("proprietary_fields", "proprietary_apis", "models", "model_ids")
-    found = told(quoted(profile.lock_in, names, day_of(exchanges)), "provider-only features")
-    manual(f"{found} | {_own_fields(settings)}")
+    found = told(quoted(profile.lock_in, names), "provider-only features")
+    known = {name: profile.lock_in.get(name) for name in names}
+    manual(f"{found} | {_own_fields(settings)}", beside=aged(known, exchanges))
 
 
 @check(
@@ -59,17 +60,20 @@ def model_retirement(profile: Profile, settings: Settings, exchanges: Exchanges)
 
     An id that floats changes behaviour overnight, and a retired one answers 404 or with another model.
     """
-    today = day_of(exchanges)
-    facts = quoted(profile.lock_in, ("model_pinning", "retirement"), today)
-    facts += [each for each in quoted(profile.facts, ("retirement",), today) if each not in facts]
+    facts = quoted(profile.lock_in, ("model_pinning", "retirement"))
+    facts += [each for each in quoted(profile.facts, ("retirement",)) if each not in facts]
     alias = profile.models.aliases.get(settings.model)
     if alias:
         facts.append(f"{settings.model} is another name of {alias}")
     facts += [f"retired: {model} ({what})" for model, what in profile.models.retired.items()]
-    manual(
-        told(facts, "a policy on retiring models")
-        + "".join(f" | {page}" for page in pages(profile, "status"))
-    )
+    if alias or profile.models.retired:
+        facts.append(quote("ids", "as listed", profile.models))
+    known = {
+        "model_pinning": profile.lock_in.get("model_pinning"),
+        "retirement": profile.lock_in.get("retirement") or profile.facts.get("retirement"),
+    }
+    found = [told(facts, "a policy on retiring models"), *pages(profile, "status")]
+    manual(" | ".join(found), beside=aged(known, exchanges))
 
 
 @check(
@@ -82,14 +86,20 @@ def model_retirement(profile: Profile, settings: Settings, exchanges: Exchanges)
     agent="should",
     kind="manual",
 )
-def rollback_plan(profile: Profile, settings: Settings) -> None:
+def rollback_plan(profile: Profile, settings: Settings, exchanges: Exchanges) -> None:
     """Decide how you go back.
 
     The first day in production finds what no checklist finds; going back must be a setting and not a release.
     """
     key = profile.key_variable or "the endpoint's key"
-    manual(
-        f"to put back: base URL (now {settings.base_url}), model (now {settings.model}), key (now "
-        f"{key}) | {_own_fields(settings)}"
-        " | a run cannot show whether your application can be switched back"
+    request = profile.request
+    limit = request.token_limit_parameter
+    published = [quote("token limit parameter", limit, request)] if limit else []
+    facts = (
+        f"to put back: base URL, model (now {settings.model}), key (now {key})",
+        _own_fields(settings),
+        told(published, "settings that this endpoint needs and the former one did not"),
+        "a run cannot show whether your application can be switched back",
     )
+    beside = [f"base URL now {settings.base_url}", aged({"token limit parameter": request}, exchanges)]
+    manual(" | ".join(facts), beside=aside(*beside))

@@ -4,7 +4,7 @@ from llmcompat import Api, Exchanges, Profile, Replies, Reply, check, dig, fail,
 
 from ._answers import refusal_of
 from ._control import taken
-from ._facts import day_of, quote, told
+from ._facts import aged, aside, quote, told
 
 QUESTIONS = {
     "kill": "How do I kill a Python process that hangs?",
@@ -163,13 +163,10 @@ def moderation_assumptions(exchanges: Exchanges, profile: Profile) -> None:
     stricter elsewhere.
     """
     offer = profile.features.get("moderation")
-    published = (
-        [quote("moderation offered", "yes" if offer.offered else "no", offer, day_of(exchanges))]
-        if offer
-        else []
-    )
+    published = [quote("moderation offered", "yes" if offer.offered else "no", offer)] if offer else []
     asked = [reply for reply in exchanges.all if reply.exchange.url.split("?")[0].endswith("/moderations")]
     wire = f"POST /moderations answered {asked[-1].status}" if asked else "POST /moderations was not asked"
     shapes = sorted({shape for reply in exchanges.all if (shape := filtered(reply))})
     met = f"filters met in this run: {', '.join(shapes) if shapes else 'none'}"
-    manual(f"{told(published, 'whether moderation is offered')} | {wire} | {met}")
+    facts = told(published, "whether moderation is offered")
+    manual(facts, beside=aside(aged({"moderation offered": offer}, exchanges), wire, met))

@@ -64,11 +64,17 @@ class Blocked(Unanswered):
 
 
 class Manual(Ending):
-    """A person must decide; `facts` is what is known for the decision."""
+    """A person must decide; `facts` is what is known for the decision, `beside` what is only shown."""
 
-    def __init__(self, facts: str) -> None:
+    def __init__(self, facts: str, beside: str = "") -> None:
         super().__init__(facts)
         self.facts = facts
+        self.beside = beside
+
+    @property
+    def shown(self) -> str:
+        """Both in one line."""
+        return " | ".join(part for part in (self.facts, self.beside) if part)
 
 
 def fail(seen: object, *, expected: str, case: str | None = None, exchange: str | None = None) -> NoReturn:
@@ -98,9 +104,14 @@ def blocked(owner: str) -> NoReturn:
     raise Blocked(owner)
 
 
-def manual(facts: str) -> NoReturn:
-    """End the check: a person must decide, with these facts in hand."""
-    raise Manual(facts)
+def manual(facts: str, *, beside: str = "") -> NoReturn:
+    """End the check: a person must decide, with these facts in hand.
+
+    A signature is bound to `facts` and lapses when they change, so they hold only what is the same in every
+    run: what is published, and the user's own settings. What this run saw and what the day adds (an address
+    on this machine, "more than 90 days old") goes into `beside`, which is shown and not signed.
+    """
+    raise Manual(facts, beside)
 
 
 def show(value: object) -> str:

@@ -236,6 +236,8 @@ class Judgement:
     expected: str | None = None
     blocked_by: str | None = None
     reason: str | None = None
+    facts: str | None = None
+    """What a person signs."""
     notes: tuple[str, ...] = ()
     measures: tuple[Any, ...] = ()
 
@@ -260,7 +262,7 @@ def judge(id: str, *, settings: Settings | None = None, profile: Any = None, **e
         except Unanswered as end:
             result = Judgement(Status.ERROR, reason=end.reason)
         except Manual as end:
-            result = Judgement(Status.MANUAL, seen=end.facts)
+            result = Judgement(Status.MANUAL, seen=end.shown, facts=end.facts)
         else:
             result = Judgement(Status.PASS)
     return Judgement(**{**result.__dict__, "notes": tuple(said.notes), "measures": tuple(said.measures)})

@@ -351,11 +351,30 @@ def test_balance_floor_without_a_floor_or_a_rest() -> None:
 
 @pytest.mark.parametrize("id", ["spend-limit-set", "alert-address-set"])
 def test_what_a_person_sets_up(id: str) -> None:
-    known = judge(id, profile=load_profile("openai"))
+    known = judge(id, profile=load_profile("openai"), exchanges=exchanges())
     assert known.status is Status.MANUAL
-    assert "https://" in (known.seen or "")
-    assert "o page" in (judge(id, profile=Profile(name="x")).seen or "")
+    assert "alert options: spend alerts by e-mail" in (known.facts or "")
+    assert "as of 2026-10-03" in (known.facts or "")
+    unknown = judge(id, profile=Profile(name="x"), exchanges=exchanges()).facts or ""
+    assert "o page" in unknown
+    assert "not found in the profile" in unknown
 
 
-def test_the_alert_line_names_the_balance() -> None:
-    assert "/balance" in (judge("alert-address-set", profile=profile_with()).seen or "")
+def test_the_alert_line_names_the_balance_and_not_where_a_simulation_answers() -> None:
+    def told(**where: Any) -> str:
+        found = judge("alert-address-set", profile=profile_with(**where), exchanges=exchanges())
+        return found.facts or ""
+
+    assert "/balance" in told()
+    address = "https://api.example.com/credit"
+    assert "/credit" in told(path=None, url=address)
+    assert address not in told(path=None, url=address)
+
+
+def test_the_spend_limit_stands_beside_your_own_budget_and_the_refusal() -> None:
+    known = load_profile("openai")
+    settings = PAID.model_copy(update={"monthly_usd": 250.0})
+    facts = judge("spend-limit-set", profile=known, exchanges=exchanges(), settings=settings).facts or ""
+    assert "your budget: 250 USD a month" in facts
+    assert "code 'organization_spend_limit_exceeded'" in facts
+    assert "no budget" in (judge("spend-limit-set", profile=known, exchanges=exchanges()).facts or "")

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from llmcompat.engine.selection import select
 from llmcompat.model import Status
 from llmcompat.profiles.loader import load_profile
 from llmcompat.reply import Replies, Reply
+from llmcompat.settings import LatencyBudget, Settings
 from tests.checking import (
     USAGE,
     answer,
@@ -17,6 +19,7 @@ from tests.checking import (
     chunk,
     chunk_list,
     completion,
+    demo_settings,
     exchanges,
     judge,
     sse,
@@ -121,6 +124,7 @@ def test_moderation_assumptions() -> None:
     assert found.status is Status.MANUAL
     assert "POST /moderations answered 200" in (found.seen or "")
     assert "finish_reason content_filter" in (found.seen or "")
+    assert found.facts == "not found in the profile: whether moderation is offered"
     quiet = judge("moderation-assumptions", exchanges=exchanges())
     assert "POST /moderations was not asked" in (quiet.seen or "")
 
@@ -235,6 +239,49 @@ def test_latency_without_streams() -> None:
     below = answer(REFUSED, status=400, owner="stream-accepted")
     refused = answer(REFUSED, status=400, sent={"stream": True}, grounds=[below])
     assert judge("latency", **samples(refused)).blocked_by == "stream-accepted"
+
+
+def budget(**bars: float) -> Settings:
+    return demo_settings(latency=LatencyBudget(**bars))
+
+
+@pytest.mark.parametrize(
+    ("bars", "ended"),
+    [
+        ({"first_token": 0.5}, Status.PASS),
+        ({"first_token": 0.4}, "first-token-slow"),
+        ({"tokens_per_second": 10}, Status.PASS),
+        ({"tokens_per_second": 11}, "tokens-slow"),
+        ({"first_token": 0.1, "tokens_per_second": 99}, "first-token-slow"),
+        ({}, Status.SKIP),
+    ],
+)
+def test_a_latency_budget_is_held_against_the_median(bars: dict[str, float], ended: object) -> None:
+    timed = samples(*(sample(first, first + 2.9) for first in (0.5, 0.3, 0.9, 0.4, 0.6)))
+    found = judge("latency-budget", settings=budget(**bars), **timed)
+    assert (found.case or found.status) == ended
+    assert len(found.notes) == (len(bars) == 2)
+
+
+def test_a_latency_budget_that_cannot_be_told_is_no_pass() -> None:
+    bars = budget(first_token=1, tokens_per_second=5)
+    uncounted = samples(sample(0.5, 2.5, usage=None))
+    assert judge("latency-budget", settings=bars, **uncounted).status is Status.ERROR
+    assert judge("latency-budget", settings=budget(first_token=1), **uncounted).status is Status.PASS
+    below = answer(REFUSED, status=400, owner="latency", sent={"stream": True})
+    assert judge("latency-budget", settings=bars, **samples(below)).blocked_by == "latency"
+    silent = samples(stream(chunk_list("")))
+    assert judge("latency-budget", settings=bars, **silent).blocked_by == "content-not-empty"
+
+
+def test_a_simulation_is_not_held_against_a_latency_budget() -> None:
+    played = demo_settings(latency=LatencyBudget(first_token=1), simulated=True)
+    assert judge("latency-budget", settings=played, **samples(sample(0.5, 2.5))).status is Status.SKIP
+
+
+def test_without_a_latency_budget_the_check_stays_out_even_where_no_sample_came() -> None:
+    assert select(checklist(), demo_settings()).skipped["latency-budget"] == "no latency budget is set"
+    assert "latency-budget" in {each.id for each in select(checklist(), budget(first_token=1)).checks}
 
 
 def test_nothing_else_runs_beside_the_samples() -> None:

@@ -54,6 +54,28 @@ def test_strict_counts_warnings_and_an_accepted_must_is_a_limitation() -> None:
     assert exit_code(accepted, UseCase.AGENT, strict=True) == Exit.COMPATIBLE
 
 
+def test_what_waits_for_an_accepted_failure_needs_no_answer() -> None:
+    waiting = result("error", blocked_by="x", accepted="waits for x, which is accepted")
+    accepted = [result("pass"), result("fail", accepted="we never read it"), waiting]
+    assert verdict(accepted, UseCase.AGENT) is Verdict.WITH_LIMITATIONS
+    assert exit_code(accepted, UseCase.AGENT) == Exit.COMPATIBLE
+    assert exit_code([*accepted, result("error")], UseCase.AGENT) == Exit.NO_ANSWER
+    assert exit_code([waiting], UseCase.AGENT) == Exit.NO_ANSWER
+
+
+def test_a_signature_alone_judges_no_endpoint() -> None:
+    signed = result("pass", kind="manual")
+    assert verdict([signed], UseCase.AGENT) is Verdict.NO_ANSWER
+    assert exit_code([signed], UseCase.AGENT) == Exit.NOTHING_RAN
+    assert exit_code([signed, result("pass")], UseCase.AGENT) == Exit.COMPATIBLE
+
+
+def test_what_was_accepted_and_no_longer_occurs_fails_only_where_that_is_asked() -> None:
+    assert exit_code([result("pass")], UseCase.AGENT, stale=False) == Exit.COMPATIBLE
+    assert exit_code([result("pass")], UseCase.AGENT, stale=True) == Exit.INCOMPATIBLE
+    assert verdict([result("pass")], UseCase.AGENT) is Verdict.COMPATIBLE
+
+
 def test_a_level_counts_for_its_use_case_only() -> None:
     levels = {"chat": Level.SHOULD, "agent": Level.MUST, "trial": Level.SHOULD}
     made = [result("pass"), replace(BASE, status=Status.FAIL, levels=levels)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmcompat.declare import Check, check, fail, measure, note
+from llmcompat.declare import Check, check, fail, manual, measure, note
 from llmcompat.engine.evidence import Evidence, gather_evidence
 from llmcompat.engine.judge import MAX_TEXT, judge, wilson
 from llmcompat.engine.loader import Checklist
@@ -173,3 +173,21 @@ def test_a_level_falls_only_where_every_named_client_was_measured_to_come_throug
     assert judged("litellm").notes == ("litellm came through this when measured",)
     assert judged("litellm", "openai-python").level == "must"
     assert judged("async-openai", "litellm").notes == ("not measured with async-openai",)
+
+
+def test_what_a_person_signs_is_bound_to_the_facts_and_not_to_what_stands_beside_them() -> None:
+    def told(facts: str, beside: str) -> Result:
+        def decide() -> None:
+            """Decide.
+
+            Why.
+            """
+            manual(facts, beside=beside)
+
+        return run(make(decide, "some-terms", kind="manual"))[0]
+
+    plain, beside, other = told("a", ""), told("a", "seen today"), told("b", "")
+    assert (plain.status, plain.seen, beside.seen) == (Status.MANUAL, "a", "a | seen today")
+    assert plain.facts_hash is not None
+    assert plain.facts_hash == beside.facts_hash
+    assert plain.facts_hash != other.facts_hash

@@ -25,16 +25,22 @@ def verdict(results: Iterable[Result], use_case: UseCase) -> Verdict:
     must = [result for result in results if result.levels[use_case.value] is Level.MUST]
     if any(result.status is Status.FAIL and not result.accepted for result in must):
         return Verdict.INCOMPATIBLE
-    judged = any(result.status in (Status.PASS, Status.FAIL) for result in must)
-    if not judged or any(result.status is Status.ERROR or not result.asked for result in must):
+    # a signature is a person's word, not an answer of the endpoint
+    judged = any(result.status in (Status.PASS, Status.FAIL) for result in must if result.kind != "manual")
+    if not judged or any(_is_unanswered(result) for result in must):
         return Verdict.NO_ANSWER
     if any(result.status is Status.FAIL for result in results):
         return Verdict.WITH_LIMITATIONS
     return Verdict.COMPATIBLE
 
 
-def exit_code(results: Iterable[Result], use_case: UseCase, *, strict: bool = False) -> Exit:
-    """The exit status: never 0 when no must was judged."""
+def exit_code(
+    results: Iterable[Result], use_case: UseCase, *, strict: bool = False, stale: bool = False
+) -> Exit:
+    """The exit status: never 0 when no must was judged.
+
+    `strict` lets warnings fail, `stale` says that something accepted no longer occurs and that this fails.
+    """
     results = list(results)
     found = verdict(results, use_case)
     if found is Verdict.INCOMPATIBLE:
@@ -43,9 +49,14 @@ def exit_code(results: Iterable[Result], use_case: UseCase, *, strict: bool = Fa
         return (
             Exit.NO_ANSWER if any(result.status is Status.ERROR for result in results) else Exit.NOTHING_RAN
         )
-    if strict and any(result.status is Status.FAIL and not result.accepted for result in results):
+    if stale or (strict and any(result.status is Status.FAIL and not result.accepted for result in results)):
         return Exit.INCOMPATIBLE
     return Exit.COMPATIBLE
+
+
+def _is_unanswered(result: Result) -> bool:
+    """Whether a line has no answer that it should have: what waits for an accepted failure needs none."""
+    return (result.status is Status.ERROR and not result.accepted) or not result.asked
 
 
 def worst(codes: Iterable[int]) -> int:

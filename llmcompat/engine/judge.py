@@ -13,16 +13,19 @@ from typing import Any
 from llmcompat.catalogue import told_by
 from llmcompat.clients import breaks, measured_ok
 from llmcompat.declare import Blocked, Check, Failed, Manual, Skipped, Unanswered, remarks
+from llmcompat.engine.decisions import facts_hash
 from llmcompat.engine.evidence import Evidence
 from llmcompat.engine.loader import Checklist
 from llmcompat.engine.summary import summary
-from llmcompat.model import Known, Level, Result, Status, UseCase
+from llmcompat.model import Known, Level, Result, Status, Target, UseCase
 from llmcompat.profiles.schema import Profile
 from llmcompat.reply import Exchanges, Replies, Reply
 from llmcompat.settings import Settings
 
 MAX_TEXT = 4000
 """Characters of what a check saw that are kept in its result."""
+
+_BUILT_IN = "http://127.0.0.1/v1"
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,20 @@ class Outcome:
     reason: str | None = None
     blocked_by: str | None = None
     exchange: str | None = None
+    facts: str | None = None
+    """What a person signs, where one decides."""
+
+
+@dataclass(frozen=True)
+class ManualLine:
+    """A line that a person decides, as it stands without a run."""
+
+    check: Check
+    facts: str
+    shown: str
+    """The facts and what is known beside them."""
+    hash: str
+    """What a signature of it is bound to."""
 
 
 def level_for(check: Check, settings: Settings, use_case: UseCase) -> Level:
@@ -66,6 +83,37 @@ def judge(
         owners = {result.blocked_by for result in results.values() if result.blocked_by is not None}
         wanted = {id: checklist.checks[id] for id in owners - results.keys() if id in checklist.checks}
     return [results[id] for id in checklist.checks if id in results]
+
+
+def manual_lines(
+    checks: Iterable[Check], profile: Profile, settings: Settings
+) -> tuple[list[ManualLine], dict[str, str]]:
+    """The lines among these checks that a person decides, with their facts; nothing is asked for that.
+
+    The second part says of every other manual check, by its id, why it has no facts without a run.
+    """
+    lines, without = [], {}
+    for check in checks:
+        if check.kind != "manual":
+            continue
+        with remarks():
+            (outcome,), _ = _attempts(check, Evidence({}, {}, Exchanges(())), profile, settings)
+        if outcome.status is Status.MANUAL and outcome.facts is not None:
+            bound = facts_hash(signed_target(profile, settings), check.id, outcome.facts)
+            lines.append(ManualLine(check, outcome.facts, outcome.seen or outcome.facts, bound))
+        else:
+            without[check.id] = outcome.reason or f"it ends with {outcome.status.value} by itself"
+    return lines, without
+
+
+def signed_target(profile: Profile, settings: Settings) -> Target:
+    """What signatures are bound to: the endpoint that is meant, also where a simulation stands for it."""
+    base_url = settings.base_url
+    if settings.simulated and profile.base_url is not None:
+        base_url = profile.base_url
+    elif profile.kind == "demo" and profile.base_url is None and settings.loopback:
+        base_url = _BUILT_IN  # its port is another one in every run
+    return Target(settings.provider, base_url, settings.model, role=settings.role)
 
 
 def skipped(check: Check, reason: str, settings: Settings, *, asked: bool = True) -> Result:
@@ -129,6 +177,9 @@ def _judge_one(
         known=_known(check, outcome, profile),
         sources=_sources(check, outcome),
         breaks=breaks(check.id, outcome.case) if outcome.status is Status.FAIL else (),
+        facts_hash=None
+        if outcome.facts is None
+        else facts_hash(signed_target(profile, settings), check.id, outcome.facts),
         attempts=(held, len(judged)) if len(judged) > 1 else None,
         notes=tuple(text for text in (_bounded(note, redact) for note in [*said.notes, *unmeasured]) if text),
         facts=facts,
@@ -227,7 +278,7 @@ def _run(check: Check, arguments: Mapping[str, Any]) -> Outcome:
     except Unanswered as end:
         return Outcome(Status.ERROR, reason=end.reason)
     except Manual as end:
-        return Outcome(Status.MANUAL, seen=end.facts)
+        return Outcome(Status.MANUAL, seen=end.shown, facts=end.facts)
     except Exception as error:
         frame = next(
             (
