@@ -13,6 +13,7 @@ from llmcompat.declare import Probe, probe
 from llmcompat.profiles.schema import Profile
 from llmcompat.reply import BUNDLE, Replies, Reply, dig
 from llmcompat.settings import Settings
+from llmcompat.wire.client import TOO_LATE
 
 
 def _plain_instruction(api: Api) -> str:
@@ -22,13 +23,19 @@ def _plain_instruction(api: Api) -> str:
 @probe(owner="models-list", quick=True)
 async def models_list(api: Api) -> Reply:
     """The list of models."""
-    return await api.get("models")
+    return await api.get("models", seconds=_first_wait(api.settings))
 
 
 @probe(owner="chat-accepted", quick=True)
 async def hello(api: Api) -> Reply:
     """The plainest chat: model, one message, and the fields that the application sends."""
-    return await api.chat(_plain_instruction(api), bare=True, **api.settings.body)
+    wait = _first_wait(api.settings)
+    return await api.chat(_plain_instruction(api), bare=True, seconds=wait, **api.settings.body)
+
+
+def _first_wait(settings: Settings) -> float:
+    """Seconds after which an endpoint that has answered nothing yet is given up: half of what is allowed."""
+    return settings.timeout / 2
 
 
 @probe(owner="chat-accepted", quick=True)
@@ -97,6 +104,8 @@ class DeadEnd:
 
     reason: str
     exit_code: int
+    underway: bool = False
+    """The run had begun in earnest: what it brought by then is judged."""
 
 
 def retired(settings: Settings, profile: Profile) -> DeadEnd | None:
@@ -118,9 +127,9 @@ def dead_end(settings: Settings, hello: Reply, models_list: Reply, others: Repli
     where = f"{settings.base_url}/chat/completions"
     status = hello.status
     if status is None:
-        return DeadEnd(f"{where}: no answer: {hello.exchange.error}", 3)
+        return DeadEnd(f"{where}: no answer: {hello.exchange.error}{_more_time(hello)}", 3)
     if hello.exchange.ended == "cut":
-        return DeadEnd(f"{where}: the answer was cut: {hello.exchange.error}", 3)
+        return DeadEnd(f"{where}: the answer was cut: {hello.exchange.error}{_more_time(hello)}", 3)
     if 300 <= status < 400:
         return DeadEnd(
             f"{where}: redirects to {hello.header('location')}; use that as --base-url if you trust it", 3
@@ -145,6 +154,11 @@ def dead_end(settings: Settings, hello: Reply, models_list: Reply, others: Repli
     if others is not None and any(reply.answered for reply in others.values()):
         return None
     return DeadEnd(f"{where}: plain chat is refused ({status}): {_message(hello)}", 3)
+
+
+def _more_time(hello: Reply) -> str:
+    late = (hello.exchange.error or "").endswith(TOO_LATE)
+    return "; where it is only slow, give it more with --timeout" if late else ""
 
 
 def _unknown_model(settings: Settings, hello: Reply, models_list: Reply) -> DeadEnd | None:

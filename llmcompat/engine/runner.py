@@ -6,9 +6,10 @@ It yields events and prints nothing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import traceback
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,17 +19,18 @@ from typing import Any
 from llmcompat.api import Api, Conversation, Stop
 from llmcompat.billing.budget import Budget
 from llmcompat.declare import Blocked, Ending, Probe
-from llmcompat.engine.decide import Exit, exit_code, verdict
-from llmcompat.engine.evidence import build, gather_evidence
+from llmcompat.engine.conclude import Against, Brought, conclude
+from llmcompat.engine.decide import Exit
+from llmcompat.engine.evidence import build
 from llmcompat.engine.ground import DeadEnd, dead_end, retired
-from llmcompat.engine.judge import judge, skipped
-from llmcompat.engine.loader import Checklist
+from llmcompat.engine.live import with_live_facts
+from llmcompat.engine.loader import GIVEN, Checklist
 from llmcompat.engine.selection import GROUND, Selection, select
-from llmcompat.model import Exchange, Level, Result, Spend, Status, Target, TargetRun, Unasked, UseCase
+from llmcompat.model import Exchange, Location, Spend, TargetRun, Unasked
 from llmcompat.profiles.schema import Profile
 from llmcompat.reply import Replies, Reply, dig, is_int
 from llmcompat.settings import Settings
-from llmcompat.wire.client import Client, Pacer
+from llmcompat.wire.client import TOO_LATE, Client, Pacer
 from llmcompat.wire.redaction import Redactor
 
 
@@ -38,16 +40,20 @@ class Planned:
 
     probes: int
     checks: int
+    items: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The items of which a check is judged, by title, each with the probes that are asked for it."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A probe has ended."""
+    """A probe has ended, by itself: one that the end of the run cuts off is never told."""
 
     probe: str
     done: int
     of: int
     requests: int
+    again: bool = False
+    """It will be asked once more (`--repeat`)."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,12 @@ class Finished:
 Event = Planned | Asked | Finished
 
 
+_MOST_SILENT = 10
+"""Tries in a row without an answer in time after which a run ends: more would only wait."""
+
+INTERRUPTED = "the run was interrupted"
+
+
 @dataclass
 class _State:
     """What a run has brought so far."""
@@ -69,13 +81,21 @@ class _State:
     exchanges: dict[str, Exchange] = field(default_factory=dict)
     unasked: dict[str, Unasked] = field(default_factory=dict)
     stopped: DeadEnd | None = None
+    silent: int = 0
+    """Tries in a row that brought nothing in time."""
 
     def record(self, exchange: Exchange) -> None:
         self.exchanges[exchange.id] = exchange
         self.budget.add(*_tokens(exchange))
+        late = exchange.error is not None and exchange.error.endswith(TOO_LATE)
+        self.silent = self.silent + 1 if late else 0
 
     def admit(self) -> None:
-        """Raise Stop when nothing more may be spent."""
+        """Raise Stop when nothing more may be spent, or nothing comes any more."""
+        if self.silent >= _MOST_SILENT:
+            raise Stop(
+                f"the endpoint answers no longer: {self.silent} tries in a row brought nothing in time"
+            )
         if not self.budget.exhausted:
             return
         if self.budget.price is None:
@@ -92,12 +112,19 @@ async def run_target(
     secrets_to_hide: tuple[str, ...] = (),
     seed: str | None = None,
     on_exchange: Callable[[Exchange], None] = lambda exchange: None,
+    answers: Sequence[Exchange] = (),
+    stop: asyncio.Event | None = None,
+    against: Against | None = None,
+    location: Location | None = None,
 ) -> AsyncIterator[Event]:
     """Run the checklist on one target.
 
     `seed` decides code words and jitter. It is saved, and the same for the same model unless it is given, so
-    that an endpoint that answers alike is judged alike. Raises SelectionError before anything is sent;
-    whatever the endpoint does ends in the run that the last event carries.
+    that an endpoint that answers alike is judged alike. `on_exchange` takes each exchange as it ends.
+    `answers` are those of an earlier run that ended early: only what is missing is asked. When `stop` is set
+    the run ends, and what is known is judged. `against` is a run that this one is held against.
+    Raises SelectionError before anything is sent; whatever the endpoint does ends in the run that the last
+    event carries.
     """
     selection = select(checklist, settings)
     seed = seed or hashlib.sha256(f"{settings.provider}/{settings.model}".encode()).hexdigest()[:16]
@@ -105,11 +132,14 @@ async def run_target(
     state = _State(checklist.probes, budget)
     redactor = Redactor([*([key] if key else []), *secrets_to_hide])
     started, started_at = perf_counter(), datetime.now(UTC)
-    yield Planned(len(selection.probes), len(selection.checks))
+    yield Planned(len(selection.probes), len(selection.checks), _probes_by_item(checklist, selection))
+
+    already = {exchange.id for exchange in answers}
 
     def record(exchange: Exchange) -> None:
         state.record(exchange)
-        on_exchange(exchange)
+        if exchange.id not in already:
+            on_exchange(exchange)
 
     rpm = profile.limits.requests_per_minute
     pacer = Pacer(settings.concurrency, rpm.value if rpm and not settings.loopback else None)
@@ -124,33 +154,99 @@ async def run_target(
         admit=state.admit,
         seed=seed,
         trust_environment=not settings.loopback,
+        answers=answers,
     )
     conversation = Conversation(client, settings, profile, seed=seed)
     state.stopped = retired(settings, profile) if not settings.simulated else None
     if state.stopped is None:
         ended: asyncio.Queue[str | None] = asyncio.Queue()
         work = asyncio.create_task(
-            _ask_everything(selection, conversation, state, ended.put_nowait, settings)
+            _ask_everything(selection, conversation, state, ended.put_nowait, settings, stop)
         )
-        done = 0
+        rounds = {name: 1 if name in GROUND else settings.repeat for name in selection.probes}
+        done, planned = 0, sum(rounds.values())
         try:
             async with client:
                 while (name := await ended.get()) is not None:
+                    rounds[name] -= 1
                     done += 1
-                    yield Asked(name, done, len(selection.probes), conversation.requests)
+                    yield Asked(name, done, planned, conversation.requests, again=rounds[name] > 0)
                 await work
         finally:
             work.cancel()
-    run = _conclude(
-        checklist,
-        selection,
-        conversation,
-        state,
-        redactor,
+    brought = Brought(
+        asks=conversation.asks,
+        exchanges=state.exchanges,
+        unasked=state.unasked,
+        stopped=state.stopped,
+        basics=conversation.basics.as_dict(),
+        mode={**conversation.basics.extra, **conversation.settings.body},
+        seed=seed,
         started_at=started_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
         seconds=perf_counter() - started,
+        spend=Spend(
+            requests=len(state.exchanges),
+            prompt_tokens=state.budget.prompt_tokens,
+            completion_tokens=state.budget.completion_tokens,
+            usd=state.budget.spent_usd,
+            held_back=conversation.client.pacer.held_back,
+        ),
+    )
+    run = conclude(
+        checklist,
+        selection,
+        conversation.settings,
+        conversation.profile,
+        brought,
+        today=started_at.date(),
+        redact=redactor.text,
+        redact_value=redactor.value,
+        against=against,
+        location=location,
     )
     yield Finished(run)
+
+
+def _probes_by_item(checklist: Checklist, selection: Selection) -> dict[str, frozenset[str]]:
+    """What is asked for each item; a check that looks over all exchanges asks nothing of its own."""
+    found: dict[str, frozenset[str]] = {}
+    titles = {item.name: item.title for item in checklist.items}
+    for check in selection.checks:
+        title = titles[check.item]
+        found[title] = found.get(title, frozenset()) | set(check.needs).difference(GIVEN)
+    return {title: found[title] for title in titles.values() if title in found}
+
+
+class _Interrupted(Exception):
+    """The user ended the run."""
+
+
+@contextlib.asynccontextmanager
+async def _until(stop: asyncio.Event | None) -> AsyncIterator[None]:
+    """Cut off what is done within when `stop` is set, as `_Interrupted`."""
+    if stop is None:
+        yield
+        return
+    working = asyncio.current_task()
+    assert working is not None
+    interrupted = False
+
+    async def watch() -> None:
+        nonlocal interrupted
+        await stop.wait()
+        interrupted = True
+        working.cancel()
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not interrupted:
+            raise
+        working.uncancel()
+        raise _Interrupted from None
+    finally:
+        watching.cancel()
 
 
 async def _ask_everything(
@@ -159,24 +255,35 @@ async def _ask_everything(
     state: _State,
     ended: Callable[[str | None], None],
     settings: Settings,
+    stop: asyncio.Event | None,
 ) -> None:
     """Ask all probes within the deadline; whatever happens, say at the end that nothing more comes."""
     try:
-        async with asyncio.timeout(settings.deadline):
+        async with asyncio.timeout(settings.deadline), _until(stop):
             await _ask_in_order(selection, conversation, state, ended)
+    except _Interrupted:
+        state.stopped = state.stopped or DeadEnd(INTERRUPTED, Exit.INTERRUPTED, underway=_spoke(state))
     except TimeoutError:
         state.stopped = state.stopped or DeadEnd(
-            f"the deadline of {settings.deadline:g} s is over", Exit.NO_ANSWER
+            f"the deadline of {settings.deadline:g} s is over", Exit.NO_ANSWER, underway=_spoke(state)
         )
     except Stop as stop:
         state.stopped = state.stopped or DeadEnd(str(stop), Exit.NO_ANSWER)
     finally:
-        reason = state.stopped.reason if state.stopped else "the run was interrupted"
+        reason = state.stopped.reason if state.stopped else INTERRUPTED
         asked = {ask.probe for ask in conversation.asks}
         for name in selection.probes:
             if name not in asked:
                 state.unasked.setdefault(name, Unasked(reason))
         ended(None)
+
+
+def _spoke(state: _State) -> bool:
+    """Whether plain chat has answered: what else is known then says something of the endpoint."""
+    return any(
+        exchange.probe == "hello" and exchange.status is not None and 200 <= exchange.status < 300
+        for exchange in state.exchanges.values()
+    )
 
 
 async def _ask_in_order(
@@ -188,6 +295,9 @@ async def _ask_in_order(
     listed = _brought(probes["models_list"], conversation, state)
     if not isinstance(hello, Reply) or not isinstance(listed, Reply):
         return
+    conversation.settings = with_live_facts(conversation.settings, conversation.profile, listed)
+    if "pricing" in conversation.settings.live and conversation.settings.pricing is not None:
+        state.budget.reprice(conversation.settings.pricing)
     waiting = dict(probes)
     end = dead_end(conversation.settings, hello, listed, None)
     if end is not None and hello.status in (400, 422) and end.exit_code != Exit.NOTHING_RAN:
@@ -271,7 +381,8 @@ async def _ask(
             f"the probe itself broke at {where}: {type(error).__name__}: {error}"
         )
     finally:
-        if round == 1:
+        missing = state.unasked.get(probe.name)
+        if missing is None or not missing.cut:
             ended(probe.name)
 
 
@@ -299,101 +410,6 @@ def _chain_behind(probes: Mapping[str, Probe]) -> dict[str, int]:
     for name in probes:
         length(name)
     return behind
-
-
-def _conclude(
-    checklist: Checklist,
-    selection: Selection,
-    conversation: Conversation,
-    state: _State,
-    redactor: Redactor,
-    started_at: str,
-    seconds: float,
-) -> TargetRun:
-    """Judge what the probes brought, and decide."""
-    settings, profile = conversation.settings, conversation.profile
-    rounds = [
-        gather_evidence(checklist.probes, conversation.asks, state.exchanges, state.unasked, round)
-        for round in range(1, settings.repeat + 1)
-    ]
-    nothing_asked = state.stopped is not None and not any(
-        ask.probe not in GROUND for ask in conversation.asks
-    )
-    results = judge(
-        selection.checks,
-        checklist,
-        rounds,
-        profile,
-        settings,
-        redact=redactor.text,
-        unanswered=state.stopped.reason if state.stopped and nothing_asked else None,
-    )
-    results += [
-        skipped(checklist.checks[id], reason, settings, asked=id not in selection.unasked)
-        for id, reason in selection.skipped.items()
-    ]
-    order = {id: position for position, id in enumerate(checklist.checks)}
-    results.sort(key=lambda result: order[result.id])
-    code = exit_code(results, settings.use_case, strict=settings.strict)
-    if state.stopped is not None and nothing_asked:
-        code = Exit(state.stopped.exit_code)
-    elif state.stopped is not None and code is Exit.COMPATIBLE:
-        code = Exit.NO_ANSWER
-    return TargetRun(
-        target=Target(
-            settings.provider,
-            settings.base_url,
-            settings.model,
-            redactor.value({**conversation.basics.extra, **settings.body}),
-        ),
-        use_case=settings.use_case,
-        exit_code=int(code),
-        verdicts={use_case.value: verdict(results, use_case) for use_case in UseCase},
-        open=tuple(_still_open(results, simulated=settings.simulated)),
-        settings=redactor.value(settings.model_dump(mode="json")),
-        basics=conversation.basics.as_dict(),
-        profile={
-            "name": profile.name,
-            "display_name": profile.display_name,
-            "base_url": profile.base_url,
-            "kind": profile.kind,
-            "key_variable": profile.key_variable,
-            "verified_live": profile.verified_live.isoformat() if profile.verified_live else None,
-            "pages": profile.pages.model_dump(mode="json", exclude_none=True),
-            "context_window": profile.limits.context_window.value if profile.limits.context_window else None,
-        },
-        seed=conversation.seed,
-        started_at=started_at,
-        seconds=seconds,
-        spend=Spend(
-            requests=len(state.exchanges),
-            prompt_tokens=state.budget.prompt_tokens,
-            completion_tokens=state.budget.completion_tokens,
-            usd=state.budget.spent_usd,
-            held_back=conversation.client.pacer.held_back,
-        ),
-        checks=tuple(results),
-        exchanges=tuple(state.exchanges.values()),
-        asks=tuple(conversation.asks),
-        unasked=dict(state.unasked),
-        items=tuple((item.name, item.title, item.sentence) for item in checklist.items),
-        stopped=state.stopped.reason if state.stopped else None,
-        simulated=settings.simulated,
-    )
-
-
-def _still_open(results: list[Result], *, simulated: bool) -> Iterator[str]:
-    """What stands between this run and "ready": nothing here says anything of the user's own code."""
-    if simulated:
-        yield "the endpoint itself was not asked: all of this is documented, not measured"
-    yield "your prompts, streaming parser and retry logic were not tested"
-    manual = sum(result.status is Status.MANUAL for result in results)
-    if manual:
-        yield f"{manual} manual lines wait for a person"
-    musts = [result for result in results if result.level is Level.MUST]
-    unknown = sum(result.status is Status.ERROR for result in musts)
-    if unknown:
-        yield f"{unknown} of {len(musts)} musts unanswered"
 
 
 def _tokens(exchange: Exchange) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from llmcompat.declare import Check, Probe
 from llmcompat.engine.loader import GIVEN, Checklist
 from llmcompat.model import UseCase
-from llmcompat.settings import USE_CASE_FEATURES, Settings
+from llmcompat.settings import USE_CASE_FEATURES, LatencyBudget, Settings
 
 GROUND = ("models_list", "hello", "basics")
 """What every run asks first."""
@@ -21,6 +21,9 @@ OPT_IN_FEATURES = frozenset({"responses", "batch"})
 
 OPT_IN_ITEMS = {"sdk": "openai"}
 """Items that ask again, in another way, what others ask: only where --only names them, with their package."""
+
+BUDGET_CHECK = "latency-budget"
+"""A must for whoever sets a budget: without one it stays out, also where its samples have no answer."""
 
 
 class SelectionError(Exception):
@@ -99,6 +102,8 @@ def not_asked(check: Check, settings: Settings) -> str | None:
 
     Whoever names it with --only has asked for it: `settings.only` then holds nothing but what was named.
     """
+    if check.id == BUDGET_CHECK and settings.latency == LatencyBudget():
+        return "no latency budget is set"
     package = OPT_IN_ITEMS.get(check.item)
     if package is not None:
         if not settings.only:
