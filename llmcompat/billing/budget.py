@@ -41,6 +41,11 @@ class Budget:
             return self.tokens >= self.max_tokens_without_price
         return not self.price.is_free and self._spent >= self.max_usd
 
+    def reprice(self, price: Pricing) -> None:
+        """Count what was and will be used at another price; what was read from a cache counts in full."""
+        self.price = price
+        self._spent = price.cost(self.prompt_tokens, self.completion_tokens)
+
     def add(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> None:
         """Count one answered request, as its usage says."""
         self.prompt_tokens += prompt_tokens

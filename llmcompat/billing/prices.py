@@ -1,7 +1,9 @@
-"""What a token costs: the genai-prices data first, a profile's own dated prices where that knows none."""
+"""What a token costs: the user's cache of the host's own catalogue, the genai-prices data, the profile."""
 
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
+from llmcompat.billing.cache import cached_price
 from llmcompat.profiles.schema import Profile
 from llmcompat.settings import Pricing
 
@@ -9,12 +11,25 @@ from llmcompat.settings import Pricing
 def price_for(profile: Profile | None, model: str, when: datetime) -> Pricing | None:
     """The list price of a model at a time (some depend on the hour), or None where it is unknown.
 
-    A time without a zone is taken as UTC. Nothing is fetched: the data is the one installed.
+    A time without a zone is taken as UTC. Nothing is fetched. What the user has refreshed within 30 days goes
+    before the data that is installed, that before a profile's own dated prices. What a run reads of the
+    endpoint itself goes before all of them (`llmcompat.engine.live`).
     """
     if profile is None:
         # The same model id costs differently at every host: without the host a price would be a guess.
         return None
-    return _listed_price(profile, model, when) or _profile_price(profile, model)
+    return (
+        _refreshed_price(profile, model, when)
+        or _listed_price(profile, model, when)
+        or _profile_price(profile, model)
+    )
+
+
+def _refreshed_price(profile: Profile, model: str, when: datetime) -> Pricing | None:
+    if profile.kind in ("server", "demo") or profile.base_url is None:
+        return None
+    moment = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return cached_price(urlsplit(profile.base_url).hostname or "", model, moment)
 
 
 def _profile_price(profile: Profile, model: str) -> Pricing | None:
