@@ -14,7 +14,7 @@ from llmcompat.model import Ask, Exchange
 from llmcompat.profiles.schema import Profile
 from llmcompat.reply import BUNDLE, Predicate, Replies, Reply
 from llmcompat.settings import Settings
-from llmcompat.wire.client import MAX_BODY, RETRIES, Client, Request
+from llmcompat.wire.client import MAX_BODY, MAX_LIST, RETRIES, Client, Request
 
 Messages = str | Sequence[Mapping[str, Any]]
 """A user's message as text, or a list of messages."""
@@ -224,7 +224,7 @@ class Conversation:
         self._sent[identity] = future
         try:
             self.requests += 1
-            exchanges = await self.client.send(request, probe=probe, part=part)
+            exchanges = await self.client.send(request, probe=probe, part=part, sample=sample)
         except BaseException as error:
             del self._sent[identity]
             future.cancel()
@@ -257,13 +257,15 @@ class Api:
         until: Predicate | None = None,
         cap: int | None = DEFAULT_CAP,
         bare: bool = False,
+        seconds: float | None = None,
         **fields: Any,
     ) -> Reply:
         """Ask the model.
 
         The request carries the application's own fields and the negotiated basics; `fields` go over them, and
         a field that is `...` is left out. `cap` None sends no cap on output tokens. `bare` sends model,
-        messages and `fields` only. With `until` the model is asked up to `ASKS` times, the first time as
+        messages and `fields` only. `seconds` is what the answer may take where that is less than what any
+        may. With `until` the model is asked up to `ASKS` times, the first time as
         always and then at its own temperature, until the predicate holds; all attempts are kept, and the last
         one is what is returned.
         """
@@ -283,7 +285,7 @@ class Api:
                 body["stream_options"] = {"include_usage": True}
         body |= fields
         body = {name: value for name, value in body.items() if value is not ...}
-        return await self._ask(body, part, until)
+        return await self._ask(body, part, until, seconds=seconds)
 
     async def bundle(
         self,
@@ -332,10 +334,19 @@ class Api:
         return await self._ask(dict(body), part, until, path=path, key=key, refusal=refusal)
 
     async def get(
-        self, path: str, *, part: str | None = None, key: str | None = None, refusal: bool = False
+        self,
+        path: str,
+        *,
+        part: str | None = None,
+        key: str | None = None,
+        refusal: bool = False,
+        seconds: float | None = None,
     ) -> Reply:
         """GET a path below the base URL, or an address of the same origin."""
-        return await self._send(Request("GET", path, key=key, retry_server_errors=not refusal), part, 1)
+        request = Request(
+            "GET", path, key=key, retry_server_errors=not refusal, max_body=MAX_LIST, seconds=seconds
+        )
+        return await self._send(request, part, 1)
 
     async def send(self, request: Request, *, part: str | None = None) -> Reply:
         """Send a request that was made elsewhere, such as by a client that is under test."""
@@ -355,6 +366,7 @@ class Api:
         path: str = "chat/completions",
         key: str | None = None,
         refusal: bool = False,
+        seconds: float | None = None,
     ) -> Reply:
         attempts: list[Reply] = []
         for number in range(1, (ASKS if until else 1) + 1):
@@ -373,6 +385,7 @@ class Api:
                 if streamed and isinstance(cap, int)
                 else MAX_BODY,
                 retries=RETRIES,
+                seconds=seconds,
             )
             reply = await self._send(request, part, number)
             attempts.append(reply)

@@ -85,6 +85,8 @@ class Exchange:
     ended: Ended = "none"
     error: str | None = None
     """What went wrong below HTTP ("connection refused", "no byte for 60 s"), or None."""
+    identity: str = ""
+    """The same for all tries of one request: a digest of what was sent and of the sample that it is."""
 
     def header(self, name: str) -> str | None:
         """The first value of an answer's header, whatever the case of its name."""
@@ -225,6 +227,8 @@ class Result:
     """What was measured or read beside the outcome, by name: {"value": …, "unit": …} or text."""
     exchanges: tuple[str, ...] = ()
     seconds: float = 0.0
+    side: Literal["endpoint", "yours"] = "endpoint"
+    """Whom it is about: the endpoint, or the user's own application."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +266,7 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The run that another is held against: where one comes from (source), or the same one before (baseline)."""
+    """The run that another is held against: the endpoint before the move (source), or the same one (baseline)."""
 
     kind: Literal["source", "baseline"]
     target: Target

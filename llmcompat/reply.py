@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
 from llmcompat.declare import blocked, fail, unanswered
 from llmcompat.model import Exchange
@@ -148,6 +149,39 @@ class Chunk:
         return [choice for choice in value if isinstance(choice, dict)] if isinstance(value, list) else []
 
 
+_T = TypeVar("_T")
+
+_SMALL_BODY = 64 * 1024
+"""Bytes of a body up to which what was read of it is kept as long as the reply."""
+
+
+class _Room:
+    """What was read of large bodies, the last ones used, as far as their bytes do not come to too many."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._left = most
+        self._kept: OrderedDict[tuple[int, str], tuple[Exchange, Any]] = OrderedDict()
+
+    def get(self, exchange: Exchange, name: str, read: Callable[[], _T]) -> _T:
+        key = (id(exchange), name)  # the entry holds the exchange, so that no other gets its id
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            found: _T = self._kept[key][1]
+            return found
+        while self._kept and len(exchange.body) > self._left:
+            _, (oldest, _) = self._kept.popitem(last=False)
+            self._left += len(oldest.body)
+        value = read()
+        if len(exchange.body) <= self._left:
+            self._kept[key] = (exchange, value)
+            self._left -= len(exchange.body)
+        return value
+
+
+_LARGE = _Room(4 * 1024 * 1024)
+
+
 class Reply:
     """What came of one question: the last try of the request, and every earlier time that it was asked."""
 
@@ -170,6 +204,7 @@ class Reply:
         self.attempts: tuple[Reply, ...] = (self,)
         """Every time that this was asked because the model did not obey; the last one is this reply."""
         self.grounds: tuple[Reply, ...] = ()
+        self._known: dict[str, Any] = {}
 
     # --- the exchange itself: judges nothing
 
@@ -211,13 +246,28 @@ class Reply:
         """The content type without parameters, in lower case; "" where there is none."""
         return (self.header("content-type") or "").partition(";")[0].strip().lower()
 
-    @cached_property
+    @property
     def document(self) -> Any:
         """The body as JSON, MISSING where it is not JSON."""
+        return self._read("document", self._document)
+
+    def _document(self) -> Any:
         try:
             return load_json(self.body)
         except ValueError:
             return MISSING
+
+    def _read(self, name: str, read: Callable[[], _T]) -> _T:
+        """What was read of the body, once: kept here of a small body, of large ones as far as there is room.
+
+        Data takes some twenty times the memory of the bytes that spell it.
+        """
+        if len(self.body) > _SMALL_BODY:
+            return _LARGE.get(self.exchange, name, read)
+        if name not in self._known:
+            self._known[name] = read()
+        value: _T = self._known[name]
+        return value
 
     @property
     def answered(self) -> bool:
@@ -323,10 +373,10 @@ class Reply:
 
     # --- an answer as events
 
-    @cached_property
+    @property
     def blocks(self) -> list[Block]:
         """The server-sent events of the body, with their framing; it judges nothing."""
-        return parse(self.body)
+        return self._read("blocks", lambda: parse(self.body))
 
     def seconds_at(self, offset: int) -> float:
         """When the byte before this offset of the body had arrived: seconds since the request was sent."""
@@ -340,9 +390,12 @@ class Reply:
                 high = middle
         return arrivals[low][1] if low < len(arrivals) else self.exchange.seconds
 
-    @cached_property
+    @property
     def all_chunks(self) -> list[Chunk]:
         """Every JSON object among the `data` payloads before `[DONE]`; it judges nothing."""
+        return self._read("chunks", self._chunks)
+
+    def _chunks(self) -> list[Chunk]:
         chunks = []
         for block in self.blocks:
             if block.data is None:

@@ -101,6 +101,8 @@ class Settings(BaseModel):
     """The endpoint is on this machine."""
     has_key: bool = False
     pricing: Pricing | None = None
+    live: tuple[str, ...] = ()
+    """Settings that this run took from the endpoint's own model list: pricing, context_window."""
     simulated: bool = False
 
     def asks_for(self, feature: str | None, use_case: UseCase | None = None) -> bool:

@@ -1,7 +1,9 @@
-"""Untrusted text steers nothing: not a terminal, not Markdown, not HTML."""
+"""Untrusted text steers nothing: no terminal, Markdown, HTML, XML or SARIF, no runner of GitHub Actions."""
 
+import json
 import re
 import unicodedata
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
@@ -10,15 +12,23 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from llmcompat.reports.escape import (
+    github_json,
+    github_log,
+    github_message,
+    github_property,
     html,
+    is_address,
     markdown,
     markdown_block,
     markdown_code,
     markdown_link,
     one_line,
+    sarif_message,
     shorten,
     terminal,
+    xml,
 )
+from tests.github_runner import commands
 from tests.reporting import HOSTILE
 
 WORDS = "` `` ``` \\ | * _ [ ]( ) < > # @ ! & &lt; &#8203; ~ ~~~ $ www. a@b.test @all #12 <b> <!-- --> a é"
@@ -184,3 +194,105 @@ def test_only_plain_addresses_can_be_followed() -> None:
 
 def test_html_has_no_tag_and_ends_no_attribute() -> None:
     assert not set('<>"\n\x1b') & set(html(HOSTILE + '"'))
+
+
+ACTIONS = (
+    "::error::",
+    "::",
+    ":",
+    "::add-mask::x",
+    "##[add-mask]",
+    "##[",
+    "#",
+    "]",
+    "%0A",
+    "%",
+    ",",
+    "=",
+    "[[ATTACHMENT|x]]",
+    "[",
+    "[attachment|",
+    "](",
+    "(1)",
+    "{0}",
+    "{",
+    "}}",
+    "\\",
+    '"',
+    "]]>",
+    "<![CDATA[",
+    "&#0;",
+    "\x00",
+    "\ufffe",
+    "\u2028",
+    "\x85",
+    "\n",
+    "\r",
+    "\u00a0",
+    " ",
+    "a",
+)
+"""What means something to a runner, an XML reader, or a reader of SARIF."""
+
+MEANT = st.one_of(TEXT, st.lists(st.sampled_from(ACTIONS), max_size=10).map("".join))
+
+
+@given(MEANT)
+def test_xml_is_read_as_it_was_written(text: str) -> None:
+    shown = xml(text)
+    element = ET.Element("a", b=shown.replace("\n", " ").replace("\t", " "))
+    element.text = shown
+    found = ET.fromstring(ET.tostring(element, encoding="us-ascii"))
+    assert (found.text or "") == shown
+    assert found.get("b") == element.get("b")
+    assert xml(shown) == shown
+    assert "[[attachment|" not in shown.lower()
+    assert shown.replace("[ [", "[[") == terminal(text, keep="\n\t").replace("[ [", "[[")
+
+
+@given(MEANT)
+def test_a_message_of_sarif_has_no_placeholder_and_no_link(text: str) -> None:
+    shown = sarif_message(text)
+    assert not set(re.sub(r"\{\{|\}\}", "", shown)) & set("{}")
+    assert "](" not in shown
+    plain = shown.replace("{{", "{").replace("}}", "}")
+    assert plain.replace("] (", "](") == terminal(text, keep="\n").replace("] (", "](")
+
+
+@given(MEANT, MEANT)
+def test_a_command_of_github_says_what_it_is_given(title: str, message: str) -> None:
+    line = f"::error file=a.yaml,title={github_property(title)},line=1::{github_message(message)}"
+    assert len(line.splitlines()) == 1
+    [found] = commands(f"before\n{line}\n")
+    assert found.name == "error"
+    # the runner leaves out what is empty
+    assert {"title": "", **found.properties} == {
+        "file": "a.yaml",
+        "title": terminal(title, keep="\n"),
+        "line": "1",
+    }
+    assert found.data == terminal(message, keep="\n")
+
+
+@given(MEANT)
+def test_a_log_of_github_holds_no_command(text: str) -> None:
+    shown = github_log(text)
+    assert commands(shown) == []
+    assert re.sub("[ ]", "", shown) == re.sub("[ ]", "", text)
+    if not commands(text, anything=True):
+        assert shown == text
+
+
+@given(st.recursive(MEANT, lambda inner: st.lists(inner) | st.dictionaries(MEANT, inner), max_leaves=6))
+def test_a_document_of_json_stays_the_same_in_a_log_of_github(document: object) -> None:
+    text = json.dumps(document, indent=1, ensure_ascii=False)
+    shown = github_json(text)
+    assert json.loads(shown) == document
+    assert commands(shown) == []
+    assert github_log(shown) == shown
+
+
+def test_an_address_is_a_plain_one() -> None:
+    assert is_address("https://a.test/x?y=1#z")
+    assert not is_address("see https://a.test/x")
+    assert not is_address("javascript:alert(1)")

@@ -9,7 +9,23 @@ from typing import Annotated
 
 import typer
 
-from llmcompat.cli import check, checklist, explain, listing, providers, serve
+from llmcompat.cli import (
+    accept,
+    check,
+    checklist,
+    compare,
+    config,
+    diff,
+    explain,
+    incident,
+    init,
+    judge,
+    listing,
+    providers,
+    serve,
+    show,
+    sign,
+)
 from llmcompat.cli.streams import out, prepare, say
 from llmcompat.version import __version__
 
@@ -19,18 +35,62 @@ DEBUG = "LLMCOMPAT_DEBUG"
 _INTERRUPTED = 130
 _NOTHING_RAN = 2
 
+CHECK = "Check"
+COMPARE = "Compare and judge again"
+DOCUMENT = "Decide and document"
+LOOK_UP = "Look up"
+BENCH = "Test bench"
+
+EPILOG = """
+**See what it does, without a key**
+
+`llmcompat check demo` — the built-in endpoint; no network
+
+`llmcompat check deepseek --simulate` — what is documented of a provider
+
+**Check an endpoint**
+
+`llmcompat check deepseek --for chat --dry-run` — what it would cost, before anything is sent
+
+`llmcompat check groq ollama:llama3.1:8b --export run.json` — two at once, with their evidence
+
+`llmcompat check --base-url https://llm.example.com/v1 --model my-model`
+
+**Look closer**
+
+`llmcompat show run.json tool-choice-own-mode` — one finding, its requests as curl to try
+
+`llmcompat explain tool-choice-own-mode` — what is asked, why, and what to change
+
+**Compare**
+
+`llmcompat diff monday.json today.json` · `llmcompat providers --needs embeddings`
+
+**Completion for your shell**: `llmcompat --install-completion`. NO_COLOR=1 leaves colours out.
+"""
+
 app = typer.Typer(
     name="llmcompat",
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="markdown",
+    epilog=EPILOG,
     pretty_exceptions_enable=False,
 )
-app.command(epilog=check.EPILOG)(check.check)
-app.command()(checklist.checklist)
-app.command("list")(listing.list_checks)
-app.command()(explain.explain)
-app.command()(providers.providers)
-app.command(epilog=serve.EPILOG)(serve.serve)
+app.command(epilog=check.EPILOG, rich_help_panel=CHECK)(check.check)
+app.command(epilog=show.EPILOG, rich_help_panel=CHECK)(show.show)
+app.command(epilog=init.EPILOG, rich_help_panel=CHECK)(init.init)
+app.command(rich_help_panel=CHECK)(config.config)
+app.command(epilog=checklist.EPILOG, rich_help_panel=DOCUMENT)(checklist.checklist)
+app.command(epilog=sign.EPILOG, rich_help_panel=DOCUMENT)(sign.sign)
+app.command(epilog=accept.EPILOG, rich_help_panel=DOCUMENT)(accept.accept)
+app.command(epilog=compare.EPILOG, rich_help_panel=COMPARE)(compare.compare)
+app.command(epilog=diff.EPILOG, rich_help_panel=COMPARE)(diff.diff)
+app.command(rich_help_panel=COMPARE)(judge.judge)
+app.command(epilog=incident.EPILOG, rich_help_panel=CHECK)(incident.incident)
+app.command("list", rich_help_panel=LOOK_UP)(listing.list_checks)
+app.command(rich_help_panel=LOOK_UP)(explain.explain)
+app.command(epilog=providers.EPILOG, rich_help_panel=LOOK_UP)(providers.providers)
+app.command(epilog=serve.EPILOG, rich_help_panel=BENCH)(serve.serve)
 
 
 def _version(asked: bool) -> None:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Iterator, Sequence
+import signal
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import cast
+from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
+from llmcompat.cli.labels import labels
 from llmcompat.cli.problems import Problem, printable
 from llmcompat.cli.progress import Progress
+from llmcompat.cli.reference import References
+from llmcompat.cli.runlog import RunLog
 from llmcompat.cli.target import Plan
 from llmcompat.engine.loader import Checklist
-from llmcompat.engine.runner import Asked, Event, Finished, Planned, run_target
-from llmcompat.model import Run, TargetRun
+from llmcompat.engine.runner import Event, Finished, run_target
+from llmcompat.model import Exchange, Run, Target, TargetRun
 from llmcompat.simulator.app import CONTEXT_WINDOW
 from llmcompat.simulator.faults import chosen
 from llmcompat.simulator.personas import PersonaError, persona
@@ -29,11 +33,11 @@ _BUILT_IN_KEY = "llmcompat-built-in"
 
 @dataclass
 class Outcome:
-    """What came of the plans; `unfinished` says how far those came that an interruption ended."""
+    """What came of the plans; `notes` are lines for the user on how it ended."""
 
     run: Run
     interrupted: bool = False
-    unfinished: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -41,22 +45,26 @@ class _Way:
     """How far one target has come."""
 
     label: str
-    probes: int = 0
-    done: int = 0
-    requests: int = 0
     run: TargetRun | None = None
 
-    def __str__(self) -> str:
-        if not self.requests:
-            return f"{self.label}: interrupted before anything was answered"
-        way = f"{self.done} of {self.probes} probes ({self.requests} requests)"
-        return f"{self.label}: interrupted after {way}; nothing was judged"
 
+def execute(
+    checklist: Checklist,
+    plans: Sequence[Plan],
+    progress: Progress,
+    *,
+    references: References | None = None,
+    answers: Sequence[Sequence[Exchange]] = (),
+    log: RunLog | None = None,
+) -> Outcome:
+    """Run the checklist on all targets at the same time; the results stand in the order of the plans.
 
-def execute(checklist: Checklist, plans: Sequence[Plan], progress: Progress) -> Outcome:
-    """Run the checklist on all targets at the same time; the results stand in the order of the plans."""
+    With `references` each run is held against its own one. `answers` holds, for each plan, what an earlier
+    run brought. Ctrl-C and SIGTERM end the runs and what is known is judged; a second one ends at once.
+    """
     started, started_at = perf_counter(), datetime.now(UTC)
     ways = [_Way(label) for label in labels(plans)]
+    stopped = asyncio.Event()
     interrupted = False
     with contextlib.ExitStack() as stack:
         ready = [
@@ -64,8 +72,21 @@ def execute(checklist: Checklist, plans: Sequence[Plan], progress: Progress) -> 
             for plan in plans
         ]
         stack.enter_context(progress)
+        work = [
+            _run(
+                checklist,
+                plan,
+                way,
+                progress,
+                references,
+                answers=answers[number] if answers else (),
+                on_exchange=log.recorder(number) if log else lambda exchange: None,
+                stop=stopped,
+            )
+            for number, (plan, way) in enumerate(zip(ready, ways, strict=True))
+        ]
         try:
-            asyncio.run(_run_all(checklist, ready, ways, progress))
+            asyncio.run(_together(work, stopped))
         except KeyboardInterrupt:
             interrupted = True
     run = Run(
@@ -74,7 +95,8 @@ def execute(checklist: Checklist, plans: Sequence[Plan], progress: Progress) -> 
         seconds=perf_counter() - started,
         runs=tuple(way.run for way in ways if way.run is not None),
     )
-    return Outcome(run, interrupted, [str(way) for way in ways if way.run is None])
+    notes = [f"{way.label}: interrupted before anything could be judged" for way in ways if way.run is None]
+    return Outcome(run, interrupted or stopped.is_set(), notes)
 
 
 @contextlib.contextmanager
@@ -135,33 +157,61 @@ def _before_persona(plan: Plan) -> Iterator[Plan]:
         yield replace(plan, settings=settings.model_copy(update=changes), profile=profile)
 
 
-def labels(plans: Sequence[Plan]) -> list[str]:
-    """A name for each target: the provider's; with the model where two share it, else a number."""
-    names: list[str] = []
-    for plan in plans:
-        same = [each for each in plans if each.settings.provider == plan.settings.provider]
-        name = plan.settings.provider if len(same) == 1 else f"{plan.settings.provider}:{plan.settings.model}"
-        names.append(name if name not in names else f"{name} ({len(names) + 1})")
-    return names
+async def _together(work: Sequence[Coroutine[Any, Any, None]], stopped: asyncio.Event) -> None:
+    with _interrupting(stopped):
+        await asyncio.gather(*work)
 
 
-async def _run_all(
-    checklist: Checklist, plans: Sequence[Plan], ways: Sequence[_Way], progress: Progress
+@contextlib.contextmanager
+def _interrupting(stopped: asyncio.Event) -> Iterator[None]:
+    """The first Ctrl-C or SIGTERM sets `stopped`; the next one is a KeyboardInterrupt."""
+    loop = asyncio.get_running_loop()
+    before: dict[signal.Signals, Any] = {}
+
+    def interrupt(number: int, frame: object) -> None:
+        if stopped.is_set():
+            raise KeyboardInterrupt
+        loop.call_soon_threadsafe(stopped.set)
+
+    try:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            before[each] = signal.signal(each, interrupt)
+    except ValueError:  # not in the main thread: whoever runs us there handles signals
+        pass
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+async def _run(
+    checklist: Checklist,
+    plan: Plan,
+    way: _Way,
+    progress: Progress,
+    references: References | None,
+    *,
+    answers: Sequence[Exchange],
+    on_exchange: Callable[[Exchange], None],
+    stop: asyncio.Event,
 ) -> None:
-    await asyncio.gather(
-        *(_run(checklist, plan, way, progress) for plan, way in zip(plans, ways, strict=True))
+    target = Target(plan.settings.provider, plan.settings.base_url, plan.settings.model)
+    events = run_target(
+        checklist,
+        plan.settings,
+        plan.profile,
+        key=plan.key,
+        secrets_to_hide=plan.secrets,
+        against=references.against(target) if references else None,
+        location=plan.location,
+        answers=answers,
+        on_exchange=on_exchange,
+        stop=stop,
     )
-
-
-async def _run(checklist: Checklist, plan: Plan, way: _Way, progress: Progress) -> None:
-    events = run_target(checklist, plan.settings, plan.profile, key=plan.key, secrets_to_hide=plan.secrets)
-    # closed at once when interrupted, so that nothing more is sent while what is known is told
+    # closed at once when a second interruption ends it, so that nothing more is sent
     async with contextlib.aclosing(cast("AsyncGenerator[Event, None]", events)):
         async for event in events:
-            if isinstance(event, Planned):
-                way.probes = event.probes
-            elif isinstance(event, Asked):
-                way.done, way.requests = event.done, event.requests
-            elif isinstance(event, Finished):
+            if isinstance(event, Finished):
                 way.run = event.run
             progress.show(way.label, event)

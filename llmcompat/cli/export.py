@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from llmcompat.cli.files import reason, write_atomically
 from llmcompat.cli.problems import Problem, nearest, printable
 from llmcompat.model import Run
 from llmcompat.reports import FORMATS, SUFFIXES
 
-_WITH_EVIDENCE = ("json",)
+_WITH_EVIDENCE = ("json", "html")
 """Formats that hold requests and answers whole: readable by the owner only, where the system knows owners."""
 
 
@@ -59,31 +57,8 @@ def write_exports(exports: Iterable[Export], run: Run) -> list[str]:
     problems = []
     for export in exports:
         try:
-            _write(export.path, FORMATS[export.format](run), private=export.format in _WITH_EVIDENCE)
+            private = export.format in _WITH_EVIDENCE
+            write_atomically(export.path, FORMATS[export.format](run), private=private)
         except (OSError, ValueError) as error:
-            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-            problems.append(f"--export {printable(str(export.path))}: not written: {printable(reason)}")
+            problems.append(f"--export {printable(str(export.path))}: not written: {reason(error)}")
     return problems
-
-
-def _write(path: Path, text: str, *, private: bool) -> None:
-    if not path.parent.is_dir():
-        raise ValueError(f"there is no folder {path.parent}; make it first")
-    if path.exists() and not path.is_file():
-        # replacing a device or a pipe by a file would harm more than the export
-        raise ValueError("it exists and is not a regular file")
-    path = path.resolve()
-    draft = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
-    handle = os.open(
-        draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600 if private else 0o666
-    )
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(text.encode("utf-8"))
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(draft, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            draft.unlink()
-        raise

@@ -34,9 +34,9 @@ def one_line(error: BaseException) -> str | None:
 
     from llmcompat.engine.loader import LoadError
     from llmcompat.engine.selection import SelectionError
-    from llmcompat.profiles import ProfileError
+    from llmcompat.yamlfile import YamlError
 
-    if isinstance(error, (LoadError, SelectionError, ProfileError)):
+    if isinstance(error, (LoadError, SelectionError, YamlError)):
         return printable(str(error), 1000)
     if isinstance(error, ValidationError) and error.title == "Settings":
         first = error.errors(include_url=False, include_input=False)[0]

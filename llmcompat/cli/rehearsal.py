@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from llmcompat.cli.execute import execute, labels
+from llmcompat.cli.execute import execute
+from llmcompat.cli.labels import labels
 from llmcompat.cli.progress import Progress
 from llmcompat.cli.target import Plan
 from llmcompat.declare import Probe

@@ -17,7 +17,7 @@ EPILOG = """
 
 `llmcompat serve --like groq` — as Groq is documented to answer
 
-`llmcompat serve --port 0 --fault stream-no-done --delay 0.2`
+`llmcompat serve --port 0 --fault stream-missing-done --delay 0.2`
 """
 
 
@@ -30,7 +30,7 @@ def serve(
             "--like",
             panel=CHOICE,
             metavar="NAME",
-            complete=options.complete_target,
+            complete=options.complete_provider,
             help="Answer as this provider is documented to (a profile's name or file); not measured.",
         ),
     ] = None,

@@ -23,17 +23,27 @@ def prepare() -> None:
 
 def say(text: str) -> None:
     """One line to standard error."""
-    _write(sys.stderr, f"llmcompat: {text}\n")
+    _write(sys.stderr, f"llmcompat: {_unobeyed(text)}\n")
 
 
-def out(text: str) -> None:
-    """Text to standard output; a reader that has gone away, as `head` does, is no error."""
+def out(text: str, *, obeyed: bool = False) -> None:
+    """Text to standard output; a reader that has gone away, as `head` does, is no error.
+
+    With `obeyed` commands to the runner of GitHub Actions may stand in it; else it finds none.
+    """
+    text = text if obeyed else _unobeyed(text)
     _write(sys.stdout, text if text.endswith("\n") or not text else f"{text}\n")
 
 
 def colored(stream: TextIO) -> bool:
-    """Whether colour codes may be written: to a terminal that knows them, unless NO_COLOR is set."""
-    return not os.environ.get("NO_COLOR") and animated(stream)
+    """Whether colour codes may be written: to a terminal that knows them, or where the user forces them.
+
+    NO_COLOR goes before FORCE_COLOR and CLICOLOR_FORCE; an empty one counts as not set, and 0 forces nothing.
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    forced = [os.environ.get(name) for name in ("FORCE_COLOR", "CLICOLOR_FORCE")]
+    return any(value not in (None, "", "0") for value in forced) or animated(stream)
 
 
 def animated(stream: TextIO) -> bool:
@@ -41,9 +51,23 @@ def animated(stream: TextIO) -> bool:
     return _is_terminal(stream) and os.environ.get("TERM") != "dumb" and not os.environ.get("CI")
 
 
+def in_actions() -> bool:
+    """Whether the runner of GitHub Actions reads what is written, and obeys some of it."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
 def width() -> int:
     """Columns for a report: COLUMNS, else the terminal's, and 80 at least."""
     return max(NARROWEST, shutil.get_terminal_size((NARROWEST, 24)).columns)
+
+
+def _unobeyed(text: str) -> str:
+    """The text, in which the runner of GitHub Actions obeys nothing; a JSON document stays the same one."""
+    if not in_actions():
+        return text
+    from llmcompat.reports.escape import github_json, github_log
+
+    return github_log(github_json(text) if text.startswith(("{", "[")) else text)
 
 
 def _is_terminal(stream: TextIO) -> bool:

@@ -28,10 +28,44 @@ def _markdown(run: Run) -> str:
     return markdown(run)
 
 
+def _html(run: Run) -> str:
+    from llmcompat.reports.html_report.page import html_text
+
+    return html_text(run)
+
+
+def _junit(run: Run) -> str:
+    from llmcompat.reports.junit import junit
+
+    return junit(run)
+
+
+def _sarif(run: Run) -> str:
+    from llmcompat.reports.sarif import sarif
+
+    return sarif(run)
+
+
+def _github(run: Run) -> str:
+    from llmcompat.reports.github import annotations
+
+    return annotations(run)
+
+
 FORMATS: Mapping[str, Callable[[Run], str]] = MappingProxyType(
-    {"table": _table, "json": _json, "markdown": _markdown}
+    {
+        "table": _table,
+        "json": _json,
+        "markdown": _markdown,
+        "html": _html,
+        "junit": _junit,
+        "sarif": _sarif,
+        "github": _github,
+    }
 )
 """Name of a format to the function that writes it."""
 
-SUFFIXES: Mapping[str, str] = MappingProxyType({".json": "json", ".md": "markdown", ".txt": "table"})
+SUFFIXES: Mapping[str, str] = MappingProxyType(
+    {".json": "json", ".md": "markdown", ".html": "html", ".txt": "table", ".xml": "junit", ".sarif": "sarif"}
+)
 """Suffix of a file to the format that it asks for."""

@@ -26,6 +26,15 @@ _URL = re.compile(r"https?://[A-Za-z0-9._~:/?#%=&+,;()!$*'@-]+", re.IGNORECASE)
 _BREAK = "&#8203;"
 """A zero-width space, written so that whoever reads the source sees it."""
 
+_ATTACHMENT = re.compile(r"\[(?=\[ATTACHMENT\|)", re.IGNORECASE)
+"""What GitLab and Jenkins take for the path of a file to show, within the output of a JUnit test case."""
+
+_COMMAND = re.compile(r"(?:\A|(?<=[\r\n]))([^\S\r\n]*):(?=:.*?::)")
+"""A line that GitHub's runner may take for a command: it passes over leading white space."""
+
+_OLD_COMMAND = "##["
+"""How commands of GitHub's runner began once; it still looks for it, anywhere in a line."""
+
 
 def terminal(text: str, *, keep: str = "") -> str:
     r"""The text as one line for a terminal: what could steer it stands there readable, as `\x1b` or `\u202e`.
@@ -104,12 +113,62 @@ def markdown_block(text: str, language: str = "") -> str:
 
 def markdown_link(url: str) -> str:
     """An address that can be followed where it is a plain http(s) URL, and plain words otherwise."""
-    return f"<{url}>" if _URL.fullmatch(url) else markdown(url)
+    return f"<{url}>" if is_address(url) else markdown(url)
+
+
+def is_address(text: str) -> bool:
+    """Whether the text is a plain http(s) URL, and nothing beside it."""
+    return _URL.fullmatch(text) is not None
+
+
+def markdown_labelled(label: str, url: str) -> str:
+    """A link with a label of our own where the address is a plain http(s) URL; else both as plain words."""
+    return f"[{label}](<{url}>)" if _URL.fullmatch(url) else f"{label} {markdown(url)}"
 
 
 def html(text: str) -> str:
     """The text as words of HTML, within an element or a quoted attribute."""
     return _html.escape(terminal(text), quote=True)
+
+
+def xml(text: str) -> str:
+    """The text for an XML writer, which escapes markup itself: only characters that XML 1.0 allows.
+
+    Newlines and tabs stay, everything else that a terminal would obey stands there readable. Nothing in it
+    is taken for an attachment of a JUnit test case.
+    """
+    return _ATTACHMENT.sub("[ ", terminal(text, keep="\n\t"))
+
+
+def sarif_message(text: str) -> str:
+    """The text for `message.text` of SARIF: no placeholder and no embedded link in it works."""
+    # SARIF 2.1.0, 3.11.5 and 3.11.6: a literal brace is written twice; a link is [text](destination)
+    shown = terminal(text, keep="\n").replace("](", "] (")
+    return shown.replace("{", "{{").replace("}", "}}")
+
+
+def github_message(text: str) -> str:
+    """The text as the message of a workflow command of GitHub: one line, in which newlines are encoded."""
+    shown = terminal(text, keep="\n")
+    return shown.replace("%", "%25").replace("\n", "%0A")
+
+
+def github_property(text: str) -> str:
+    """The text as a property (file, title …) of a workflow command of GitHub."""
+    return github_message(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def github_log(text: str) -> str:
+    """Text of many lines for a log of GitHub Actions: a space breaks what its runner would obey."""
+    return _COMMAND.sub(r"\1: ", text).replace(_OLD_COMMAND, "# #[")
+
+
+def github_json(text: str) -> str:
+    """A JSON document for a log of GitHub Actions: the same document, in which no line is a command.
+
+    A line of JSON never begins with a colon, so that only the old commands are left to break.
+    """
+    return text.replace(_OLD_COMMAND, "\\u0023#[")
 
 
 def _markdown_words(shown: str) -> str:

@@ -14,9 +14,10 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from llmcompat.model import RUN_SCHEMA, Run
+from llmcompat.model import RUN_SCHEMA, Exchange, Run
 
 _RUN: TypeAdapter[Run] = TypeAdapter(Run)
+_EXCHANGE: TypeAdapter[Exchange] = TypeAdapter(Exchange)
 
 _UNSHOWN = re.compile(
     "[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\U000e0000-\U000e0fff]"
@@ -78,6 +79,20 @@ def from_json(text: str, *, name: str = "run file") -> Run:
         key = ".".join(str(step) for step in first["loc"]).replace("tool_version", "tool.version")
         problem = " ".join(first["msg"].split())
         raise RunFileError(f"{name}: {ascii(key)[1:-1]}: {problem}; write it again with --export") from None
+
+
+def exchange_data(exchange: Exchange) -> dict[str, Any]:
+    """One exchange as it stands in a run."""
+    data: dict[str, Any] = _plain(exchange)
+    return data
+
+
+def exchange_from(data: Any) -> Exchange:
+    """The exchange that `exchange_data` gave. Raises RunFileError."""
+    try:
+        return _EXCHANGE.validate_python({**_plain(data), "body": _body(data["body"])})
+    except (ValidationError, TypeError, KeyError):
+        raise RunFileError("not an exchange; the file is damaged") from None
 
 
 def json_schema() -> dict[str, Any]:

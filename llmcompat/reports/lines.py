@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmcompat.engine.loader import GUIDE
-from llmcompat.model import Level, Result, Spend, Status, TargetRun, Verdict
+from llmcompat.engine.reference import got_worse
+from llmcompat.model import Level, Reference, Result, Spend, Status, TargetRun, Verdict
 
 RATE = "rate"
 """The fact that a repeated run adds to each check; it is shown where something failed."""
@@ -108,14 +109,14 @@ def guide_lines(run: TargetRun) -> list[Line]:
     lines = []
     for name in GUIDE:
         title, sentence = known.get(name, (_title(name), ""))
-        results = tuple(result for result in run.checks if _guide_name(result.item) == name)
+        results = tuple(result for result in run.checks if guide_name(result.item) == name)
         lines.append(Line(name, title, sentence, results))
     return lines
 
 
 def other_lines(run: TargetRun) -> list[Line]:
     """The items of which the guide does not speak, as far as a check of theirs was chosen."""
-    return [line for line in all_lines(run) if _guide_name(line.name) not in GUIDE]
+    return [line for line in all_lines(run) if guide_name(line.name) not in GUIDE]
 
 
 def all_lines(run: TargetRun) -> list[Line]:
@@ -135,6 +136,38 @@ def failing(run: TargetRun) -> list[Result]:
     order = ("FAIL", "warning", "accepted")
     failed = [result for result in run.checks if result.status is Status.FAIL]
     return sorted(failed, key=lambda result: order.index(outcome_word(result)))
+
+
+def regressions(run: TargetRun) -> list[Result]:
+    """What failed and counts: everything, or beside a reference run only what got worse."""
+    return [result for result in failing(run) if got_worse(result, run.reference)]
+
+
+def failing_there_too(run: TargetRun) -> list[Result]:
+    """What failed in the reference run as well; nothing where there is none."""
+    return [result for result in failing(run) if not got_worse(result, run.reference)]
+
+
+def reference_words(reference: Reference) -> str:
+    """Which run this one is held against: "the source openai:gpt-5, 2026-11-01"."""
+    target = reference.target
+    return f"the {reference.kind} {target.provider}:{target.model}, {reference.started_at[:10]}"
+
+
+def before_words(result: Result, reference: Reference | None) -> str:
+    """How a check ended in the reference run, with its rate; "" where there is no such run."""
+    if reference is None:
+        return ""
+    before = result.before
+    if before is None:
+        return f"not judged in the {reference.kind}"
+    words = {Status.PASS: "held", Status.FAIL: "failed", Status.ERROR: "had no answer"}
+    said = f"{words.get(before.status, 'was not judged')} in the {reference.kind}"
+    if before.status is Status.FAIL and before.case != result.case:
+        said += f", case {before.case or 'none'}"
+    if before.attempts is not None:
+        said += f", {before.attempts[0]} of {before.attempts[1]} attempts"
+    return said
 
 
 def unanswered(run: TargetRun) -> dict[str, list[Result]]:
@@ -220,8 +253,7 @@ def spend_words(spend: Spend, settings: Mapping[str, Any]) -> list[str]:
         cost = "nothing spent: a simulation"
     elif spend.usd is not None:
         pricing = settings.get("pricing")
-        day = pricing.get("as_of") if isinstance(pricing, Mapping) else None
-        cost = f"{spend.usd:.4f} USD" + (f" at the list price of {day}" if day else "")
+        cost = f"{spend.usd:.4f} USD{_price_words(pricing, settings.get('live'))}"
     elif settings.get("loopback"):
         cost = "no price: this machine answered"
     else:
@@ -237,12 +269,24 @@ def spend_words(spend: Spend, settings: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _price_words(pricing: object, live: object) -> str:
+    """Which price was counted with: the endpoint's own of this run, or one of a day."""
+    if not isinstance(pricing, Mapping):
+        return ""
+    if isinstance(live, (list, tuple)) and "pricing" in live:
+        return " at the live price, from the endpoint's own model list"
+    source, day = pricing.get("source"), pricing.get("as_of")
+    if not day:
+        return f" at the price in {source}" if source else ""
+    return f" at the list price of {day}" + (f" ({source})" if source else "")
+
+
 def sentence(text: str) -> str:
     """An item's sentence with a capital: in its file it follows a colon."""
     return text[:1].upper() + text[1:]
 
 
-def _guide_name(item: str) -> str:
+def guide_name(item: str) -> str:
     """The line under which an item counts: what tools need (definitions, history, streams) is one there."""
     return "tools" if item.startswith("tool-") else item
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from io import StringIO
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
@@ -35,6 +37,35 @@ def pairs(rows: Iterable[tuple[str, RenderableType]], *, indent: int = 2) -> Tab
         # a label as a plain string would be read as markup by a console that knows it
         grid.add_row(say(" " * indent + label), value)
     return grid
+
+
+class Phrases:
+    """Phrases in one line; where they are too wide for it, it is broken between two of them, within none."""
+
+    def __init__(self, phrases: Sequence[str | Text], between: str, *, indent: int = 0) -> None:
+        self._phrases = [Text(each) if isinstance(each, str) else each for each in phrases]
+        self._between = between
+        self._indent = indent
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Fill lines with as many phrases as they hold; a phrase wider than a line is folded."""
+        line = Text(overflow="fold")
+        for number, phrase in enumerate(self._phrases):
+            last = number == len(self._phrases) - 1
+            piece = phrase if last else phrase + Text(self._between)
+            if line and line.cell_len + cell_len(piece.plain.rstrip()) > options.max_width:
+                line.rstrip()
+                yield line
+                line = Text(" " * self._indent, overflow="fold")
+            line.append_text(piece)
+        yield line
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        """As narrow as the widest phrase, as wide as all of them."""
+        gap = cell_len(self._between.rstrip())
+        widths = [phrase.cell_len for phrase in self._phrases]
+        whole = sum(widths) + cell_len(self._between) * max(0, len(widths) - 1)
+        return Measurement(max(widths, default=0) + gap, whole).with_maximum(options.max_width)
 
 
 class Uncoloured:

@@ -11,15 +11,19 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from llmcompat.model import Result, Run, Status, TargetRun, Verdict
+from llmcompat.model import Level, Reference, Result, Run, Status, TargetRun
 from llmcompat.reports import lines
+from llmcompat.reports.comparison_table import comparison_parts
 from llmcompat.reports.escape import one_line, shorten, terminal
-from llmcompat.reports.rendering import Uncoloured, heading, pairs, say, to_text
+from llmcompat.reports.rendering import Phrases, Uncoloured, heading, pairs, say, to_text
 from llmcompat.reports.snippets import settings_that_worked
 
 _MOST_SEEN = 600
 _MOST_NOTE = 200
 _MOST_IDS = 6
+_MOST_FIGURES = 40
+
+_IN_FULL = "What was seen and what to change: --verbose, a Markdown export, or `llmcompat explain ID`."
 
 _STYLES = {
     "FAIL": "bold red",
@@ -36,27 +40,34 @@ _STYLES = {
 }
 
 
-def table(run: Run, *, width: int | None = None, color: bool = True) -> RenderableType:
-    """The run for a rich console; `width` bounds its columns, without `color` it has no style at all."""
+def table(run: Run, *, width: int | None = None, color: bool = True, verbose: bool = False) -> RenderableType:
+    """The run for a rich console; `width` bounds its columns, without `color` it has no style at all.
+
+    Several targets are compared. `verbose` tells each of them in full below, every note, and names every
+    check, however many there are.
+    """
     parts: list[RenderableType] = [Text(f"llmcompat {terminal(run.tool_version)}", style="dim")]
-    for target_run in run.runs:
-        parts.extend(_target(target_run))
-    if not run.runs:
-        parts.append(Text("Nothing was run.", style="bold"))
     if len(run.runs) > 1:
-        parts.extend([heading("All targets"), _targets(run.runs)])
+        parts.extend(comparison_parts(run))
+    if len(run.runs) == 1 or verbose:
+        for target_run in run.runs:
+            parts.extend(_target(target_run, verbose=verbose))
+    elif run.runs:
+        parts.extend([Text(), say(_IN_FULL, "dim")])
+    else:
+        parts.append(Text("Nothing was run.", style="bold"))
     renderable: RenderableType = Group(*parts)
     if width is not None:
         renderable = Constrain(renderable, width)
     return renderable if color else Uncoloured(renderable)
 
 
-def table_text(run: Run, *, width: int | None = None, color: bool = False) -> str:
+def table_text(run: Run, *, width: int | None = None, color: bool = False, verbose: bool = False) -> str:
     """The same as text of so many columns (80 where none are given)."""
-    return to_text(table(run, color=color), width=width, color=color)
+    return to_text(table(run, color=color, verbose=verbose), width=width, color=color)
 
 
-def _target(run: TargetRun) -> Iterable[RenderableType]:
+def _target(run: TargetRun, *, verbose: bool) -> Iterable[RenderableType]:
     yield _header(run)
     if run.simulated:
         yield say(f"SIMULATED: {lines.SIMULATED}.", "bold yellow")
@@ -67,22 +78,27 @@ def _target(run: TargetRun) -> Iterable[RenderableType]:
     if others := lines.other_lines(run):
         yield Text()
         yield _line_table("What compatibility leaves out", others, yours=False)
-    if failing := lines.failing(run):
-        yield heading("What fails")
+    if failing := lines.regressions(run):
+        yield heading("What fails" if run.reference is None else "What got worse")
         for number, result in enumerate(failing):
             if number:
                 yield Text()
-            yield _opened(result)
+            yield opened(result, run.reference)
+    if run.reference is not None and (apart := lines.failing_there_too(run)):
+        yield heading(f"Fails in {one_line(lines.reference_words(run.reference), 200)} too")
+        yield from (_apart(result, run.reference) for result in apart)
     if unanswered := lines.unanswered(run):
         yield heading("Without an answer")
-        yield from (_group(lines.group_heading(why, results), results) for why, results in unanswered.items())
+        for why, results in unanswered.items():
+            yield _group(lines.group_heading(why, results), results, verbose=verbose)
     if manual := [result for result in run.checks if result.status is Status.MANUAL]:
         yield heading("For a person to decide")
         yield from (_manual(result) for result in manual)
     if skipped := lines.skipped(run):
         yield heading("Set aside")
-        yield from (_group(f"{len(results)} skipped: {why}", results) for why, results in skipped.items())
-    yield from _remarks(run)
+        for why, results in skipped.items():
+            yield _group(f"{len(results)} skipped: {why}", results, verbose=verbose)
+    yield from _remarks(run, verbose=verbose)
     yield heading("Settings that worked" + (" (in the simulation)" if run.simulated else ""))
     yield from _settings(run)
     yield from _verdicts(run)
@@ -120,21 +136,39 @@ def _line_table(title: str, shown: list[lines.Line], *, yours: bool) -> Table:
         cells: list[RenderableType] = [
             say(one_line(line.title, 60)),
             Text(line.endpoint, style=_STYLES.get(line.endpoint, "")),
-            Text(line.counts),
+            Phrases(line.counts.split(", "), ", "),
         ]
         grid.add_row(*cells, *([Text(lines.YOURS)] if yours else []))
     return grid
 
 
-def _opened(result: Result) -> RenderableType:
+def _apart(result: Result, reference: Reference) -> RenderableType:
+    """What is no worse than in the reference run, in a line."""
+    case = f" (case {result.case})" if result.case else ""
+    return say(f"  {result.id}{case}: {one_line(lines.before_words(result, reference), 200)}")
+
+
+def opened(
+    result: Result,
+    reference: Reference | None = None,
+    *,
+    beside: Iterable[tuple[str, RenderableType]] = (),
+) -> RenderableType:
+    """One finding in full: what was sent, seen and expected, who breaks on it, what is known, the mend."""
     word = lines.outcome_word(result)
-    first = Text(overflow="fold")
-    first.append(f"{word:<8}", style=_STYLES[word])
-    first.append(f" {terminal(result.id)}", style="bold")
+    first = Text(f"{word:<8} ", style=_STYLES.get(word, ""))
+    first.append(terminal(result.id), style="bold")
+    phrases = [first]
     if result.case:
-        first.append(f" (case {terminal(result.case)})")
+        phrases.append(Text(f"(case {terminal(result.case)})"))
     if result.known is not None:
-        first.append("  known", style="bold")
+        phrases.append(Text(" known", style="bold"))
+    heading_line = Phrases(phrases, " ", indent=9)
+    title = Padding(say(one_line(result.title, 300)), (0, 0, 0, 2))
+    return Group(heading_line, title, pairs([*_rows(result, reference), *beside]))
+
+
+def _rows(result: Result, reference: Reference | None) -> list[tuple[str, RenderableType]]:
     rows: list[tuple[str, RenderableType]] = []
     if result.sent:
         rows.append(("sent", say(shorten(terminal(result.sent), _MOST_SEEN))))
@@ -144,6 +178,8 @@ def _opened(result: Result) -> RenderableType:
         rows.append(("expected", say(one_line(result.expected, _MOST_SEEN))))
     if held := lines.held(result):
         rows.append(("held", say(held)))
+    if before := lines.before_words(result, reference):
+        rows.append(("before", say(one_line(before, _MOST_SEEN))))
     if broken := lines.breaks(result):
         rows.append(("breaks", say(one_line(broken, _MOST_SEEN))))
     if result.known is not None:
@@ -156,13 +192,14 @@ def _opened(result: Result) -> RenderableType:
         rows.append(("accepted", say(one_line(result.accepted, _MOST_SEEN))))
     rows.extend(("note", say(one_line(note, _MOST_NOTE))) for note in result.notes)
     rows.append(("fix", say(one_line(result.fix, _MOST_SEEN))))
-    return Group(first, Padding(say(one_line(result.title, 300)), (0, 0, 0, 2)), pairs(rows))
+    return rows
 
 
-def _group(title: str, results: list[Result]) -> RenderableType:
+def _group(title: str, results: list[Result], *, verbose: bool) -> RenderableType:
     ids = [terminal(result.id) for result in results]
-    more = f" and {len(ids) - _MOST_IDS} more" if len(ids) > _MOST_IDS else ""
-    shown = Text(f"{', '.join(ids[:_MOST_IDS])}{more}", style="dim", overflow="fold")
+    most = len(ids) if verbose else _MOST_IDS
+    more = f" and {len(ids) - most} more" if len(ids) > most else ""
+    shown = Text(f"{', '.join(ids[:most])}{more}", style="dim", overflow="fold")
     return Group(Padding(say(one_line(title, _MOST_SEEN)), (0, 0, 0, 2)), Padding(shown, (0, 0, 0, 4)))
 
 
@@ -170,24 +207,36 @@ def _manual(result: Result) -> RenderableType:
     first = say(f"  [ ] {result.id}: {one_line(result.title, 300)}")
     if not result.seen:
         return first
-    return Group(first, Padding(say(one_line(result.seen, _MOST_SEEN)), (0, 0, 0, 6)))
+    # a check of facts puts several of them into one line, each with its own source
+    facts = one_line(result.seen, _MOST_SEEN).split(" | ")
+    return Group(first, *(Padding(say(fact), (0, 0, 0, 6)) for fact in facts))
 
 
-def _remarks(run: TargetRun) -> Iterable[RenderableType]:
-    """Figures in one line an item, and the notes of checks that did not fail."""
+def _remarks(run: TargetRun, *, verbose: bool) -> Iterable[RenderableType]:
+    """Figures in one line an item, and the notes that say how far a must or a manual line was looked at."""
     rows: list[tuple[str, RenderableType]] = []
+    left_out = 0
     for line in lines.all_lines(run):
+        told: list[RenderableType] = []
         if figures := line.figures:
-            rows.append((one_line(line.title, 24), say(one_line("; ".join(figures), 1000))))
-        rows.extend(
-            (one_line(line.title, 24), say(f"{result.id}: {one_line(note, _MOST_NOTE)}"))
-            for result in line.results
-            if result.status is not Status.FAIL
-            for note in result.notes
-        )
-    if rows:
+            told.append(Phrases([one_line(figure, 200) for figure in figures[:_MOST_FIGURES]], "; "))
+        notes: dict[str, list[Result]] = {}
+        for result in line.results:
+            if result.status is not Status.FAIL:
+                for note in result.notes:
+                    notes.setdefault(note, []).append(result)
+        for note, results in notes.items():
+            if verbose or any(each.level is Level.MUST for each in results):
+                more = f" and {len(results) - 1} more" if len(results) > 1 else ""
+                told.append(say(f"{results[0].id}{more}: {one_line(note, _MOST_NOTE)}"))
+            else:
+                left_out += 1
+        rows.extend(("" if number else one_line(line.title, 24), each) for number, each in enumerate(told))
+    if rows or left_out:
         yield heading("Measured and noted")
         yield pairs(rows)
+    if left_out:
+        yield say(f"  {left_out} {'note' if left_out == 1 else 'notes'} more with -v", "dim")
 
 
 def _settings(run: TargetRun) -> Iterable[RenderableType]:
@@ -219,25 +268,3 @@ def _verdicts(run: TargetRun) -> Iterable[RenderableType]:
     yield pairs(rows)
     if run.stopped:
         yield say(f"  incomplete: {one_line(run.stopped, _MOST_SEEN)}", "bold red")
-
-
-def _targets(runs: Iterable[TargetRun]) -> Table:
-    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
-    for column in ("target", "verdict", "fails", "warnings", "requests", "USD"):
-        grid.add_column(
-            column, overflow="fold", justify="left" if column in ("target", "verdict") else "right"
-        )
-    for run in runs:
-        words = [lines.outcome_word(result) for result in run.checks]
-        verdict = run.verdicts.get(run.use_case, Verdict.NO_ANSWER)
-        grid.add_row(
-            say(f"{one_line(run.target.provider, 60)} {one_line(run.target.model, 80)}"),
-            say(
-                f"{run.use_case.value}: {lines.VERDICT_WORDS[verdict]}{', incomplete' if run.stopped else ''}"
-            ),
-            Text(str(words.count("FAIL"))),
-            Text(str(words.count("warning"))),
-            Text(str(run.spend.requests)),
-            Text("unknown" if run.spend.usd is None else f"{run.spend.usd:.4f}"),
-        )
-    return grid

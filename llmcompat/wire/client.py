@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import hashlib
 import ipaddress
+import json
 import random
 import re
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import perf_counter
@@ -18,21 +20,39 @@ import httpx
 
 from llmcompat.model import Ended, Exchange
 from llmcompat.version import __version__
+from llmcompat.wire.decoding import ACCEPTED, Decoder, DecodingError
 from llmcompat.wire.redaction import Redactor
 
-MAX_BODY = 8 * 1024 * 1024
+MAX_BODY = 2 * 1024 * 1024
 """Bytes of one answer that are kept, after decompression; a longer one is cut and marked `bounded`."""
-MAX_ARRIVALS = 20_000
+MAX_LIST = 8 * 1024 * 1024
+"""The same of a list of models: a gateway's holds hundreds, each with a description."""
+MAX_LINES = 200_000
+"""Line ends of one stream that are read: an event for each few bytes costs far more memory than the bytes."""
+MAX_EVIDENCE = 16 * 1024 * 1024
+"""Bytes of all answers of a run that are kept: far above what a checklist brings, so that only an endpoint
+that sends without end comes to it. From then on each answer is kept up to `LEAST_BODY`."""
+LEAST_BODY = 32 * 1024
+MAX_ARRIVALS = 5_000
 """Reads of one answer whose time is kept one by one."""
 MAX_REDIRECTS = 3
 RETRIES = 2
+RETRIED_TIMEOUTS = 2
+"""Requests of a run that are sent again after nothing came in time, as the official clients send every one:
+an endpoint that lets more of them hang is believed, or a run would wait for most of its time."""
 FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0
 """Seconds: the official client's back-off (openai-python `_constants.py`)."""
 LONGEST_RETRY_AFTER = 120.0
 """Seconds: the official Python client gives up at once when it is told to wait longer."""
 
+TOO_LATE = "the time was over"
+"""How the error of a request ends that nothing, or not everything, came for in time."""
+
 LONGEST_IMAGE = 4096
 """Characters of base64 in a request that are recorded."""
+
+_PASSING = (408, 409, 429, 500, 502, 503, 504)
+"""Statuses that say little of the endpoint an hour later."""
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 
@@ -125,6 +145,8 @@ class Request:
     retries: int = RETRIES
     stream: bool = False
     max_body: int = MAX_BODY
+    seconds: float | None = None
+    """What this request may take, where that is less than what any may."""
 
 
 class Client:
@@ -146,7 +168,11 @@ class Client:
         admit: Callable[[], None] = lambda: None,
         seed: str = "",
         trust_environment: bool = True,
+        answers: Iterable[Exchange] = (),
     ) -> None:
+        """`answers` are exchanges of an earlier run: those that ended a request are not asked for again."""
+        answers = tuple(answers)
+        self._answers = _settled(answers)
         self._base_url = base_url.rstrip("/")
         self._origin = origin(base_url)
         self._key = key
@@ -157,7 +183,9 @@ class Client:
         self._record = record
         self._admit = admit
         self._random = random.Random(seed)
-        self._count = 0
+        self._count = max((int(exchange.id[1:]) for exchange in answers), default=0)
+        self._kept = 0
+        self._timeouts = 0
         self._http = httpx.AsyncClient(
             timeout=httpx.Timeout(timeout, connect=min(10.0, timeout), pool=None),
             follow_redirects=False,
@@ -178,13 +206,23 @@ class Client:
             raise ValueError(f"{url} is of another origin than {self._base_url}")
         return url
 
-    async def send(self, request: Request, *, probe: str, part: str | None = None) -> list[Exchange]:
-        """Send the request, and again as the official clients do; all tries, the last one counts."""
+    async def send(
+        self, request: Request, *, probe: str, part: str | None = None, sample: str = ""
+    ) -> list[Exchange]:
+        """Send the request, and again as the official clients do; all tries, the last one counts.
+
+        What an earlier run brought for the same request and sample is given instead of being asked for again.
+        """
+        identity = self._identity(request, sample)
+        if (known := self._answers.get(identity)) is not None:
+            for exchange in known:
+                self._record(exchange)
+            return known
         tries: list[Exchange] = []
         while True:
             async with self.pacer:
                 self._admit()
-                exchange = await self._once(request, probe, part, len(tries) + 1)
+                exchange = await self._once(request, probe, part, len(tries) + 1, identity)
             tries.append(exchange)
             self._record(exchange)
             wait = self._wait_before_next(exchange, request, len(tries))
@@ -202,6 +240,10 @@ class Client:
         """Seconds before the next try, or None when there is none (openai-python `_base_client.py`)."""
         if tries > request.retries or not self._worth_retrying(exchange, request):
             return None
+        if exchange.error is not None and exchange.error.endswith(TOO_LATE):
+            self._timeouts += 1
+            if request.seconds is not None or self._timeouts > RETRIED_TIMEOUTS:
+                return None
         asked = retry_after(exchange.header, datetime.now(UTC))
         if asked is not None and asked > LONGEST_RETRY_AFTER:
             return None
@@ -229,11 +271,20 @@ class Client:
             if seconds is not None and seconds <= LONGEST_RETRY_AFTER:
                 self.pacer.wait_until(seconds)
 
-    async def _once(self, request: Request, probe: str, part: str | None, attempt: int) -> Exchange:
+    def _identity(self, request: Request, sample: str) -> str:
+        """What tells a request from others, of what is recorded of it: a run that goes on has no more."""
+        body = self._redact.text(_recorded(request.body)) if request.body is not None else None
+        url = self._redact.text(self.url(request.path))
+        told = json.dumps([request.method, url, body, request.key, request.headers, sample])
+        return hashlib.sha256(told.encode(errors="replace")).hexdigest()[:24]
+
+    async def _once(
+        self, request: Request, probe: str, part: str | None, attempt: int, identity: str
+    ) -> Exchange:
         self._count += 1
         headers = {
             "Accept": "application/json",
-            "Accept-Encoding": "gzip, deflate",
+            "Accept-Encoding": ACCEPTED,
             "User-Agent": f"llmcompat/{__version__}",
             **({"Content-Type": "application/json"} if request.body is not None else {}),
             **self._headers,
@@ -253,16 +304,21 @@ class Client:
             request_headers=tuple((name, self._redact.text(value)) for name, value in headers.items()),
             request_body=self._redact.text(_recorded(request.body)) if request.body is not None else None,
             started_at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            identity=identity,
         )
         answer = _Answer()
         started = perf_counter()
+        seconds = min(self._timeout, request.seconds or self._timeout)
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(seconds):
                 await self._exchange(request, url, headers, answer, started)
         except TimeoutError:
-            answer.error = f"not answered whole within {self._timeout:g} s"
+            what = "answered whole" if answer.status is not None else "answered"
+            answer.error = f"not {what} within {seconds:g} s: {TOO_LATE}"
         except httpx.TimeoutException as error:
-            answer.error = f"{_words(error)} within {self._timeout:g} s"
+            answer.error = f"{_words(error)}: {TOO_LATE}"
+        except DecodingError as error:
+            answer.error = f"content encoding is false: {error}"
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, ValueError) as error:
             answer.error = f"{_words(error)}: {error}" if str(error) else _words(error)
         seconds = perf_counter() - started
@@ -296,16 +352,22 @@ class Client:
                 if target is not None:
                     url = target
                     continue
-                async for piece in response.aiter_bytes():
-                    room = request.max_body - len(answer.body)
-                    answer.body += piece[:room]
-                    if len(answer.arrivals) < MAX_ARRIVALS:
-                        answer.arrivals.append((len(answer.body), perf_counter() - started))
-                    else:
-                        answer.arrivals[-1] = (len(answer.body), perf_counter() - started)
-                    if len(piece) > room:
-                        answer.ended = "bounded"
-                        return
+                most = min(request.max_body, max(MAX_EVIDENCE - self._kept, LEAST_BODY))
+                lines = 0
+                decoder = Decoder(response.headers.get("content-encoding", ""))
+                try:
+                    async for raw in response.aiter_raw():
+                        for piece in decoder.feed(raw):
+                            room = most - len(answer.body)
+                            answer.body += piece[:room]
+                            lines += piece.count(b"\n") + piece.count(b"\r") if request.stream else 0
+                            if len(piece) > room or lines > MAX_LINES:
+                                answer.ended = "bounded"
+                                return
+                        answer.arrived(perf_counter() - started)
+                finally:
+                    answer.arrived(perf_counter() - started)
+                    self._kept += len(answer.body)
                 answer.ended = "complete"
                 return
         answer.error = f"more than {MAX_REDIRECTS} redirects"
@@ -321,6 +383,19 @@ class Client:
         return target if origin(target) == self._origin else None
 
 
+def _settled(exchanges: Iterable[Exchange]) -> dict[str, list[Exchange]]:
+    """All tries of each request whose last one was answered: what was throttled or lost is asked again."""
+    found: dict[str, list[Exchange]] = {}
+    for exchange in exchanges:
+        if exchange.identity:
+            found.setdefault(exchange.identity, []).append(exchange)
+    return {
+        identity: tries
+        for identity, tries in found.items()
+        if tries[-1].status is not None and tries[-1].ended != "cut" and tries[-1].status not in _PASSING
+    }
+
+
 class _Answer:
     def __init__(self) -> None:
         self.status: int | None = None
@@ -330,6 +405,16 @@ class _Answer:
         self.headers_seconds: float | None = None
         self.ended: Ended = "none"
         self.error: str | None = None
+
+    def arrived(self, seconds: float) -> None:
+        """Note when the bytes that are there by now came."""
+        end = self.arrivals[-1][0] if self.arrivals else 0
+        if len(self.body) == end:
+            return
+        if len(self.arrivals) < MAX_ARRIVALS:
+            self.arrivals.append((len(self.body), seconds))
+        else:
+            self.arrivals[-1] = (len(self.body), seconds)
 
 
 _BASE64 = re.compile(rf"(;base64,[A-Za-z0-9+/=]{{{LONGEST_IMAGE}}})[A-Za-z0-9+/=]+")

@@ -22,6 +22,10 @@ _PATTERNS = (
 _BYTE_PATTERNS = tuple(re.compile(pattern.pattern.encode()) for pattern in _PATTERNS)
 
 
+MASK = "[key]"
+"""How a mask begins."""
+
+
 class Redactor:
     """Masks secrets in text and bytes.
 
@@ -66,7 +70,7 @@ def mask(secret: str) -> str:
     """A mask of the same length; our own invalid key is left readable, as it is evidence and no secret."""
     if secret == INVALID_KEY:
         return secret
-    return "[key]".ljust(len(secret), "*")
+    return MASK.ljust(len(secret), "*")
 
 
 def _forms(secret: str) -> set[str]:
