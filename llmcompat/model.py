@@ -266,7 +266,7 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The run that another is held against: the endpoint before the move (source), or the same one (baseline)."""
+    """The run that another is held against: of the endpoint that one leaves, or of the same one before."""
 
     kind: Literal["source", "baseline"]
     target: Target

@@ -116,9 +116,10 @@ def test_what_does_not_count_is_told_in_the_notice() -> None:
 
 def test_a_simulation_says_so_wherever_a_verdict_stands() -> None:
     made = run(target_run(failed(), failed("tool-called"), simulated=True))
-    assert read(made)[-1].properties["title"] == "example:m1: incompatible (agent), simulated"
-    assert read(made)[-1].data == "2 failures"
-    assert "### example:m1: incompatible (agent), simulated\n" in step_summary(made)
+    title = "example:m1: incompatible (agent), simulated: documented, not measured"
+    assert read(made)[-1].properties["title"] == title
+    assert read(made)[-1].data == "2 failures\na simulation of documented behaviour: documented, not measured"
+    assert f"### {title}\n" in step_summary(made)
 
 
 def test_what_has_no_answer_for_one_reason_is_one_annotation() -> None:

@@ -18,9 +18,11 @@ from llmcompat.cli.progress import Progress
 from llmcompat.cli.reference import References
 from llmcompat.cli.runlog import RunLog
 from llmcompat.cli.target import Plan
+from llmcompat.engine.conclude import described
 from llmcompat.engine.loader import Checklist
 from llmcompat.engine.runner import Event, Finished, run_target
 from llmcompat.model import Exchange, Run, Target, TargetRun
+from llmcompat.profiles import Profile
 from llmcompat.simulator.app import CONTEXT_WINDOW
 from llmcompat.simulator.faults import chosen
 from llmcompat.simulator.personas import PersonaError, persona
@@ -76,6 +78,7 @@ def execute(
             _run(
                 checklist,
                 plan,
+                plans[number].profile,  # a simulation plays the profile at other addresses
                 way,
                 progress,
                 references,
@@ -188,6 +191,7 @@ def _interrupting(stopped: asyncio.Event) -> Iterator[None]:
 async def _run(
     checklist: Checklist,
     plan: Plan,
+    published: Profile,
     way: _Way,
     progress: Progress,
     references: References | None,
@@ -213,5 +217,5 @@ async def _run(
     async with contextlib.aclosing(cast("AsyncGenerator[Event, None]", events)):
         async for event in events:
             if isinstance(event, Finished):
-                way.run = event.run
+                way.run = replace(event.run, profile=described(published))
             progress.show(way.label, event)

@@ -113,7 +113,7 @@ def conclude(
         open=tuple(_still_open(results, settings)),
         settings=redact_value(settings.model_dump(mode="json")),
         basics=brought.basics,
-        profile=_described(profile),
+        profile=described(profile),
         seed=brought.seed,
         started_at=brought.started_at,
         seconds=brought.seconds,
@@ -159,7 +159,7 @@ def _judged(
     return results
 
 
-def _described(profile: Profile) -> dict[str, Any]:
+def described(profile: Profile) -> dict[str, Any]:
     """What a run says of its profile, and the profile itself: a saved run is judged with the facts it saw."""
     window = profile.limits.context_window
     return {
@@ -175,11 +175,28 @@ def _described(profile: Profile) -> dict[str, Any]:
     }
 
 
+_JUDGED = (Status.PASS, Status.FAIL)
+
+_YOURS = {
+    "prompts": "prompts",
+    "long-prompts": "long prompts",
+    "tools": "tool calls",
+    "json-outputs": "JSON outputs",
+    "streaming": "streaming parser",
+    "retries": "retry logic",
+    "billing": "billing alerts",
+}
+"""The guide's seven lines, as the application's own part of each is called."""
+
+
 def _still_open(results: list[Result], settings: Settings) -> Iterator[str]:
     """What stands between this run and "ready": nothing here says anything of the user's own code."""
     if settings.simulated:
         yield "the endpoint itself was not asked: all of this is documented, not measured"
-    yield "your prompts, streaming parser and retry logic were not tested"
+    tested = {result.item for result in results if result.side == "yours" and result.status in _JUDGED}
+    untested = [words for item, words in _YOURS.items() if item not in tested]
+    if untested:
+        yield f"yours, not tested: {', '.join(untested)}"
     unsigned = [result for result in results if result.kind == "manual" and result.signature is None]
     manual = sum(result.status in (Status.MANUAL, Status.ERROR) for result in unsigned)
     if manual:

@@ -113,7 +113,8 @@ def _annotations(name: str, run: TargetRun) -> Iterator[_Annotation]:
         *(("accepted", stale_words(each)) for each in run.stale if not run.settings.get("fail_on_stale")),
         *(("lapsed", each) for each in run.lapsed),
     ]
-    told = [f"{label}: {shorten(text, 4 * _MOST_FIELD)}" for label, text in remarks if text]
+    told = [lines.SIMULATED] if run.simulated else []
+    told += [f"{label}: {shorten(text, 4 * _MOST_FIELD)}" for label, text in remarks if text]
     yield annotation(
         "notice",
         f"{name}: {verdict_words(run)}",
@@ -190,7 +191,7 @@ def _guide(run: TargetRun) -> Iterator[str]:
     yield "| line | endpoint | checks | yours |"
     yield "| --- | --- | --- | --- |"
     for line in lines.guide_lines(run):
-        yield f"| {_words(line.title)} | {line.endpoint} | {line.counts or 'none ran'} | {lines.YOURS} |"
+        yield f"| {_words(line.title)} | {line.endpoint} | {line.counts or 'none ran'} | {line.yours} |"
 
 
 def _failing(rows: list[tuple[Result, Standing]]) -> Iterator[str]:

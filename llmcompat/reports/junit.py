@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 from llmcompat.model import Acceptance, Result, Run, TargetRun
 from llmcompat.reports.escape import shorten, xml
 from llmcompat.reports.standing import (
+    SIMULATED,
     Standing,
     explained,
     names,
@@ -54,7 +55,7 @@ def _suite(name: str, run: TargetRun) -> ET.Element:
         "model": run.target.model,
         "verdict": verdict_words(run),
         "exit_code": str(run.exit_code),
-        "simulated": str(run.simulated).lower(),
+        "simulated": SIMULATED if run.simulated else "false",
     }
     properties = ET.SubElement(suite, "properties")
     for key, value in facts.items():

@@ -39,32 +39,30 @@ class Line:
     @property
     def endpoint(self) -> str:
         """The endpoint in a word: fails, no answer, limitations, holds, to decide, skipped or not run."""
-        words = [outcome_word(result) for result in self.results]
-        if "FAIL" in words:
-            return "fails"
-        if any(result.status is Status.ERROR and result.level is Level.MUST for result in self.results):
-            return "no answer"
-        if "warning" in words or "accepted" in words:
-            return "limitations"
-        for word, said in (
-            ("pass", "holds"),
-            ("no answer", "no answer"),
-            ("to decide", "to decide"),
-            ("skip", "skipped"),
-        ):
-            if word in words:
-                return said
-        return "not run"
+        return _in_a_word(self._of("endpoint")) or "not run"
+
+    @property
+    def yours(self) -> str:
+        """The application's own part in such a word; "not tested" where nothing of it was."""
+        return _in_a_word(self._of("yours")) or YOURS
 
     @property
     def holds(self) -> bool:
         """Whether the endpoint does what this line asks for, be it with limitations."""
-        return self.endpoint in ("holds", "limitations")
+        return self.endpoint in _HOLD
+
+    @property
+    def yours_holds(self) -> bool:
+        """Whether the application's own part was tested and holds."""
+        return self.yours in _HOLD
 
     @property
     def counts(self) -> str:
-        """How many checks ended how: "1 fail, 2 warnings, 12 pass"; "" where none ran."""
-        return count(self.results)
+        """How many checks of the endpoint ended how: "1 fail, 2 warnings, 12 pass"; "" where none ran."""
+        return count(self._of("endpoint"))
+
+    def _of(self, side: str) -> list[Result]:
+        return [result for result in self.results if result.side == side]
 
     @property
     def figures(self) -> list[str]:
@@ -77,6 +75,32 @@ class Line:
         ]
 
 
+_HOLD = ("holds", "limitations")
+
+
+def _in_a_word(results: Iterable[Result]) -> str:
+    """How results came out together; "" where there is none."""
+    results = list(results)
+    words = [outcome_word(result) for result in results]
+    if "FAIL" in words:
+        return "fails"
+    if any(
+        word == "no answer" and each.level is Level.MUST for word, each in zip(words, results, strict=True)
+    ):
+        return "no answer"
+    if "warning" in words or "accepted" in words:
+        return "limitations"
+    for word, said in (
+        ("pass", "holds"),
+        ("no answer", "no answer"),
+        ("to decide", "to decide"),
+        ("skip", "skipped"),
+    ):
+        if word in words:
+            return said
+    return ""
+
+
 def held(result: Result) -> str:
     """How many of the judged attempts held, with the 95 % interval of the rate where the run was repeated."""
     if result.attempts is None:
@@ -87,10 +111,13 @@ def held(result: Result) -> str:
 
 
 def outcome_word(result: Result) -> str:
-    """FAIL, warning (a failed should), accepted (by the user), no answer, to decide, skip or pass."""
+    """FAIL, warning (a failed should), accepted (by the user), no answer, to decide, skip or pass.
+
+    What waits for something accepted is accepted with it.
+    """
+    if result.accepted and result.status in (Status.FAIL, Status.ERROR):
+        return "accepted"
     if result.status is Status.FAIL:
-        if result.accepted:
-            return "accepted"
         return "FAIL" if result.level is Level.MUST else "warning"
     return {Status.ERROR: "no answer", Status.MANUAL: "to decide"}.get(result.status, result.status.value)
 

@@ -217,11 +217,18 @@ def _documented(deviation: KnownDeviation) -> str:
     return f"documented{doubt}: {words(deviation.summary)}{day}{source}"
 
 
-def _guide_rows(marker: Marker, name: str, title: str, tick: str, endpoint: str) -> Iterator[str]:
-    # done is a line when the endpoint holds and the application's own part was tested: no run says the latter
-    yield marker.line(f"- [ ] **{title}**", f"guide/{name}")
+def _guide_rows(
+    marker: Marker, name: str, title: str, tick: str, endpoint: str, yours: lines.Line | None = None
+) -> Iterator[str]:
+    # done is a line when the endpoint holds and the application's own part was tested
+    done = "x" if yours is not None and yours.holds and yours.yours_holds else " "
+    yield marker.line(f"- [{done}] **{title}**", f"guide/{name}")
     yield marker.line(f"  - [{tick}] endpoint: {endpoint}", f"guide/{name}", "endpoint")
-    yield marker.line(f"  - [ ] yours: {lines.YOURS}", f"yours/{name}")
+    if yours is not None and yours.yours != lines.YOURS:
+        ticked = "x" if yours.yours_holds else " "
+        yield marker.line(f"  - [{ticked}] yours, tested: {yours.yours}", f"guide/{name}", "yours")
+    else:
+        yield marker.line(f"  - [ ] yours: {lines.YOURS}", f"yours/{name}")
 
 
 def _to_do(marker: Marker) -> Iterator[str]:
@@ -327,7 +334,7 @@ class _Page:
         counts = f" ({line.counts})" if line.counts else ""
         tick = "x" if line.holds else " "
         yield from _guide_rows(
-            self.marker, line.name, self._words(line.title), tick, f"{line.endpoint}{counts}"
+            self.marker, line.name, self._words(line.title), tick, f"{line.endpoint}{counts}", line
         )
 
     def _beside(self, line: lines.Line) -> str:

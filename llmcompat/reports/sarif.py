@@ -19,7 +19,17 @@ from llmcompat.reports.escape import (
     shorten,
     terminal,
 )
-from llmcompat.reports.standing import Standing, explained, names, no_answer, place, saw, standing, why_aside
+from llmcompat.reports.standing import (
+    SIMULATED,
+    Standing,
+    explained,
+    names,
+    no_answer,
+    place,
+    saw,
+    standing,
+    why_aside,
+)
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -132,7 +142,7 @@ def _result(name: str, run: TargetRun, result: Result, rule: int) -> dict[str, A
             "provider": one_line(run.target.provider, _MOST_TEXT),
             "model": one_line(run.target.model, _MOST_TEXT),
             "case": one_line(result.case, _MOST_TEXT) if result.case else None,
-            "simulated": run.simulated,
+            "simulated": SIMULATED if run.simulated else False,
         },
     }
     count = standing(result, run)

@@ -18,6 +18,8 @@ A_PERSON_DECIDES = "a person decides"
 
 NO_ANSWER_EITHER = "no answer in the reference run either"
 
+SIMULATED = "simulated: documented, not measured"
+
 _MOST_NAME = 100
 
 
@@ -70,11 +72,11 @@ def names(run: Run) -> list[str]:
 
 
 def verdict_words(run: TargetRun) -> str:
-    """The verdict for the use case that decides: "incompatible (agent), simulated"."""
+    """The verdict for the use case that decides: "incompatible (agent), simulated: …"."""
     verdict = run.verdicts.get(run.use_case.value)
     said = lines.VERDICT_WORDS[verdict] if verdict is not None else "no verdict"
     incomplete = ", incomplete" if run.stopped else ""
-    return f"{said} ({run.use_case.value}){incomplete}{', simulated' if run.simulated else ''}"
+    return f"{said} ({run.use_case.value}){incomplete}{f', {SIMULATED}' if run.simulated else ''}"
 
 
 def counted(found: Iterable[Standing]) -> str:

@@ -138,7 +138,7 @@ def _line_table(title: str, shown: list[lines.Line], *, yours: bool) -> Table:
             Text(line.endpoint, style=_STYLES.get(line.endpoint, "")),
             Phrases(line.counts.split(", "), ", "),
         ]
-        grid.add_row(*cells, *([Text(lines.YOURS)] if yours else []))
+        grid.add_row(*cells, *([Text(line.yours, style=_STYLES.get(line.yours, ""))] if yours else []))
     return grid
 
 
