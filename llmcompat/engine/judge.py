@@ -3,44 +3,27 @@
 from __future__ import annotations
 
 import math
-import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from llmcompat.catalogue import told_by
 from llmcompat.clients import breaks, measured_ok
-from llmcompat.declare import Blocked, Check, Failed, Manual, Skipped, Unanswered, remarks
+from llmcompat.declare import Check
 from llmcompat.engine.decisions import facts_hash
 from llmcompat.engine.evidence import Evidence
+from llmcompat.engine.hearing import Heard, Outcome, hear
 from llmcompat.engine.loader import Checklist
 from llmcompat.engine.summary import summary
 from llmcompat.model import Known, Level, Result, Status, Target, UseCase
 from llmcompat.profiles.schema import Profile
-from llmcompat.reply import Exchanges, Replies, Reply
 from llmcompat.settings import Settings
 
 MAX_TEXT = 4000
 """Characters of what a check saw that are kept in its result."""
 
 _BUILT_IN = "http://127.0.0.1/v1"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How one check ended on one set of evidence."""
-
-    status: Status
-    case: str | None = None
-    expected: str | None = None
-    seen: str | None = None
-    reason: str | None = None
-    blocked_by: str | None = None
-    exchange: str | None = None
-    facts: str | None = None
-    """What a person signs, where one decides."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +79,7 @@ def manual_lines(
     for check in checks:
         if check.kind != "manual":
             continue
-        with remarks():
-            (outcome,), _ = _attempts(check, Evidence({}, {}, Exchanges(())), profile, settings)
+        outcome = hear(check, (), profile, settings).outcomes[0]
         if outcome.status is Status.MANUAL and outcome.facts is not None:
             bound = facts_hash(signed_target(profile, settings), check.id, outcome.facts)
             lines.append(ManualLine(check, outcome.facts, outcome.seen or outcome.facts, bound))
@@ -140,19 +122,14 @@ def _judge_one(
     unanswered: str | None,
 ) -> Result:
     started = perf_counter()
-    outcomes: list[Outcome] = []
-    exchanges: list[str] = []
-    with remarks() as said:
-        for evidence in rounds or [Evidence({}, {}, Exchanges(()))]:
-            if unanswered is not None and check.kind != "manual":
-                outcomes.append(Outcome(Status.ERROR, reason=unanswered))
-                continue
-            made, ids = _attempts(check, evidence, profile, settings)
-            outcomes.extend(made)
-            exchanges.extend(id for id in ids if id not in exchanges)
+    if unanswered is not None and check.kind != "manual":
+        heard = Heard((Outcome(Status.ERROR, reason=unanswered),))
+    else:
+        heard = hear(check, rounds, profile, settings)
+    outcomes, exchanges = heard.outcomes, heard.exchanges
     outcome = _sum_up(outcomes)
     facts: dict[str, Any] = {
-        measure.name: {"value": measure.value, "unit": measure.unit} for measure in said.measures
+        measure.name: {"value": measure.value, "unit": measure.unit} for measure in heard.measures
     }
     judged = [each for each in outcomes if each.status in (Status.PASS, Status.FAIL)]
     held = sum(each.status is Status.PASS for each in judged)
@@ -181,9 +158,9 @@ def _judge_one(
         if outcome.facts is None
         else facts_hash(signed_target(profile, settings), check.id, outcome.facts),
         attempts=(held, len(judged)) if len(judged) > 1 else None,
-        notes=tuple(text for text in (_bounded(note, redact) for note in [*said.notes, *unmeasured]) if text),
+        notes=tuple(filter(None, (_bounded(note, redact) for note in [*heard.notes, *unmeasured]))),
         facts=facts,
-        exchanges=tuple(exchanges),
+        exchanges=exchanges,
         seconds=perf_counter() - started,
     )
 
@@ -204,45 +181,7 @@ def _for_clients(result: Result, settings: Settings) -> tuple[Mapping[str, Level
     return result.levels, [f"not measured with {', '.join(unmeasured)}"] if unmeasured else []
 
 
-def _attempts(
-    check: Check, evidence: Evidence, profile: Profile, settings: Settings
-) -> tuple[list[Outcome], list[str]]:
-    """Judge one round.
-
-    The wire is judged at every attempt, obedience at the last one only: asking stopped when it was met.
-    """
-    arguments: dict[str, Any] = {"profile": profile, "settings": settings, "exchanges": evidence.exchanges}
-    for name in check.needs:
-        if name in arguments:
-            continue
-        if name not in evidence.replies:
-            missing = evidence.unasked.get(name)
-            reason = missing.reason if missing else f"{name} was not asked"
-            return [Outcome(Status.ERROR, reason=reason, blocked_by=missing.owner if missing else None)], []
-        arguments[name] = evidence.replies[name]
-    named = {name: arguments[name] for name in check.needs}
-    tried = {name: value.attempts for name, value in named.items() if isinstance(value, Reply)}
-    count = max((len(attempts) for attempts in tried.values()), default=1)
-    numbers = range(count) if check.kind == "wire" else [count - 1]
-    outcomes = []
-    for number in numbers:
-        chosen = {name: attempts[min(number, len(attempts) - 1)] for name, attempts in tried.items()}
-        outcomes.append(_run(check, {**named, **chosen}))
-    ids = [
-        exchange.id
-        for value in named.values()
-        for reply in (
-            value.values() if isinstance(value, Replies) else [value] if isinstance(value, Reply) else []
-        )
-        for attempt in reply.attempts
-        for exchange in attempt.exchanges
-    ]
-    if "exchanges" in check.needs and any(outcome.status is Status.FAIL for outcome in outcomes):
-        ids = [*_culprit(check, named, outcomes), *ids]
-    return outcomes, ids
-
-
-def _sent(outcome: Outcome, exchanges: list[str], rounds: list[Evidence]) -> str | None:
+def _sent(outcome: Outcome, exchanges: Sequence[str], rounds: list[Evidence]) -> str | None:
     """The request behind a failure: the one that the check named, else the first that it read."""
     shown = outcome.exchange or (exchanges[0] if exchanges else None)
     if outcome.status is not Status.FAIL or shown is None:
@@ -252,50 +191,7 @@ def _sent(outcome: Outcome, exchanges: list[str], rounds: list[Evidence]) -> str
     return summary(reply.exchange) if reply is not None else None
 
 
-def _culprit(check: Check, named: dict[str, Any], outcomes: list[Outcome]) -> list[str]:
-    """The first exchange on which alone a check of all exchanges fails in the same case."""
-    case = next(outcome.case for outcome in outcomes if outcome.status is Status.FAIL)
-    every: Exchanges = named["exchanges"]
-    for reply in every.all:
-        outcome = _run(check, {**named, "exchanges": Exchanges([reply])})
-        if outcome.status is Status.FAIL and outcome.case == case:
-            return [reply.exchange.id]
-    return []
-
-
-def _run(check: Check, arguments: Mapping[str, Any]) -> Outcome:
-    try:
-        check.function(**arguments)
-    except Failed as end:
-        return Outcome(Status.FAIL, end.case, end.expected, end.seen, exchange=end.exchange)
-    except Skipped as end:
-        return Outcome(Status.SKIP, reason=end.reason)
-    except Blocked as end:
-        # an owner that cannot read what it owns has nobody to point to
-        return Outcome(
-            Status.ERROR, reason=end.reason, blocked_by=end.owner if end.owner != check.id else None
-        )
-    except Unanswered as end:
-        return Outcome(Status.ERROR, reason=end.reason)
-    except Manual as end:
-        return Outcome(Status.MANUAL, seen=end.shown, facts=end.facts)
-    except Exception as error:
-        frame = next(
-            (
-                each
-                for each in reversed(traceback.extract_tb(error.__traceback__))
-                if each.filename == check.file
-            ),
-            None,
-        )
-        where = f"{Path(check.file).name}:{frame.lineno if frame else check.line}"
-        return Outcome(
-            Status.ERROR, reason=f"the check itself broke at {where}: {type(error).__name__}: {error}"
-        )
-    return Outcome(Status.PASS)
-
-
-def _sum_up(outcomes: list[Outcome]) -> Outcome:
+def _sum_up(outcomes: Sequence[Outcome]) -> Outcome:
     """One outcome of several: a failure wins, then a pass, then whatever came last."""
     for status in (Status.FAIL, Status.PASS):
         for outcome in outcomes:

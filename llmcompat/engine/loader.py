@@ -6,13 +6,13 @@ import graphlib
 import hashlib
 import importlib.util
 import sys
-import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
 from llmcompat.declare import SLUG, Check, Probe
+from llmcompat.engine.broken import line_in, told
 from llmcompat.engine.ground import GROUND_PROBES
 from llmcompat.profiles.schema import FEATURES
 
@@ -83,17 +83,26 @@ class Checklist:
 
 
 def load_checklist(folders: Iterable[Path] = ()) -> Checklist:
-    """Our checks and those in the folders given.
+    """Our checks and those in the folders given, all of them in this process.
 
     Raises LoadError when a file cannot be imported, a check lacks its texts, a name is taken twice or
     unknown, or probes need each other in a circle.
     """
-    items: list[Item] = []
-    checks: dict[str, Check] = {}
-    probes: dict[str, Probe] = {probe.name: probe for probe in GROUND_PROBES}
-    for number, folder in enumerate([BUILT_IN, *folders]):
-        package = "llmcompat.checks" if number == 0 else _package_name(folder)
-        for module, path in _modules(folder, package):
+    ground = Checklist((), {}, {probe.name: probe for probe in GROUND_PROBES})
+    return with_folders(ground, [BUILT_IN, *folders])
+
+
+def with_folders(
+    base: Checklist, folders: Iterable[Path], *, on_file: Callable[[Path], None] = lambda path: None
+) -> Checklist:
+    """What is loaded already, and the checks and probes in the folders given.
+
+    `on_file` is told of each file before it is loaded. Raises LoadError as `load_checklist` does.
+    """
+    items, checks, probes = list(base.items), dict(base.checks), dict(base.probes)
+    for folder in folders:
+        package = "llmcompat.checks" if folder == BUILT_IN else _package_name(folder)
+        for module, path in _modules(folder, package, on_file):
             found = list(_declared(module))
             for probe in (each for each in found if isinstance(each, Probe)):
                 _add_probe(probe, probes, path)
@@ -117,7 +126,9 @@ def _package_name(folder: Path) -> str:
     return f"llmcompat_user_checks_{digest}"
 
 
-def _modules(folder: Path, package: str) -> Iterator[tuple[ModuleType, Path]]:
+def _modules(
+    folder: Path, package: str, on_file: Callable[[Path], None]
+) -> Iterator[tuple[ModuleType, Path]]:
     if not folder.is_dir():
         raise LoadError(f"{folder}: no such folder of checks")
     if package not in sys.modules:
@@ -141,20 +152,14 @@ def _modules(folder: Path, package: str) -> Iterator[tuple[ModuleType, Path]]:
             raise LoadError(f"{path}: cannot be loaded as Python")
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
+        on_file(path)
         try:
             spec.loader.exec_module(module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             del sys.modules[name]
-            line = next(
-                (
-                    frame.lineno
-                    for frame in reversed(traceback.extract_tb(error.__traceback__))
-                    if frame.filename == str(path)
-                ),
-                getattr(error, "lineno", None),
-            )
+            line = line_in(str(path.absolute()), error) or getattr(error, "lineno", None)
             where = f"{path}:{line}" if line else str(path)
-            raise LoadError(f"{where}: {type(error).__name__}: {' '.join(str(error).split())}") from error
+            raise LoadError(f"{where}: {told(error)}") from error
         yield module, path
 
 
