@@ -97,6 +97,7 @@ def models_list_readable(models_list: Reply, settings: Settings) -> None:
                 case="models-list-path",
             )
     models_list.accepted(expected=expected)
+    models_list.require()
     document = models_list.document
     if dig(document, "error"):
         blocked("error-status")

@@ -17,13 +17,13 @@ from llmcompat.model import Exchange
 from llmcompat.wire.client import (
     LONGEST_IMAGE,
     Client,
-    Pacer,
     Request,
     is_loopback,
     origin,
     parse_duration,
     retry_after,
 )
+from llmcompat.wire.pacing import Pacer
 from llmcompat.wire.redaction import Redactor
 from tests.servers.raw import EVENT_STREAM, RESET, Part, RawRequest, RawServer, http, http_json
 
@@ -179,7 +179,7 @@ async def test_the_last_throttled_try_holds_the_others_back(waits: list[float]) 
             assert waits == []
             await client.send(ONCE, probe="p")
             assert 30 < waits[0] <= 40
-            assert client.pacer.held_back == 1
+            assert client.held_back == 1
 
 
 async def test_an_exhausted_allowance_is_waited_for(waits: list[float]) -> None:

@@ -11,9 +11,10 @@ from typing import Any
 from llmcompat.api import DEFAULT_CAP, Api
 from llmcompat.declare import Probe, probe
 from llmcompat.profiles.schema import Profile
+from llmcompat.project import is_credential
 from llmcompat.reply import BUNDLE, Replies, Reply, dig
 from llmcompat.settings import Settings
-from llmcompat.wire.client import TOO_LATE
+from llmcompat.wire.limits import TOO_LATE
 
 
 def _plain_instruction(api: Api) -> str:
@@ -106,6 +107,8 @@ class DeadEnd:
     exit_code: int
     underway: bool = False
     """The run had begun in earnest: what it brought by then is judged."""
+    chat_only: bool = False
+    """Only chat is not to be had: what does without it (embeddings) can still be asked."""
 
 
 def retired(settings: Settings, profile: Profile) -> DeadEnd | None:
@@ -140,7 +143,10 @@ def dead_end(settings: Settings, hello: Reply, models_list: Reply, others: Repli
             return DeadEnd(f"{where}: answers HTML instead of JSON; is --base-url right? {hint}".rstrip(), 3)
         return None
     if status == 401 or (status == 403 and models_list.status in (401, 403, None)):
+        by_header = next(filter(is_credential, settings.headers), None)
         how = "is right" if settings.has_key else "is set: none was sent"
+        if by_header is not None and not settings.has_key:
+            how = f"is right in the header {by_header}"
         return DeadEnd(f"{where}: the key was refused ({status}); check that it {how}", 3)
     if status == 402 or (status == 429 and dig(hello.document, "error.code") in OUT_OF_MONEY):
         return DeadEnd(f"{where}: out of money ({status}): {_message(hello)}", 3)
@@ -150,10 +156,11 @@ def dead_end(settings: Settings, hello: Reply, models_list: Reply, others: Repli
     if unknown is not None:
         return unknown
     if status == 404:
-        return DeadEnd(f"{where}: 404, there is no chat endpoint. {_version_hint(settings)}".rstrip(), 3)
+        hint = _version_hint(settings)
+        return DeadEnd(f"{where}: 404, there is no chat endpoint. {hint}".rstrip(), 3, chat_only=True)
     if others is not None and any(reply.answered for reply in others.values()):
         return None
-    return DeadEnd(f"{where}: plain chat is refused ({status}): {_message(hello)}", 3)
+    return DeadEnd(f"{where}: plain chat is refused ({status}): {_message(hello)}", 3, chat_only=True)
 
 
 def _more_time(hello: Reply) -> str:
@@ -181,7 +188,8 @@ def _unknown_model(settings: Settings, hello: Reply, models_list: Reply) -> Dead
         return None
     nearest = difflib.get_close_matches(settings.model, ids, n=5, cutoff=0.3) or ids[:5]
     hint = f"; nearest: {', '.join(nearest)}" if nearest else ""
-    return DeadEnd(f"{settings.base_url}: model {settings.model} is unknown or retired{hint}", 2)
+    reason = f"{settings.base_url}: model {settings.model} is unknown or retired{hint}"
+    return DeadEnd(reason, 2, chat_only=True)
 
 
 def _version_hint(settings: Settings) -> str:

@@ -7,12 +7,16 @@ import email.utils
 import hashlib
 import ipaddress
 import json
+import os
 import random
 import re
 import ssl
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from time import perf_counter
 from urllib.parse import urljoin, urlsplit
 
@@ -21,32 +25,36 @@ import httpx
 from llmcompat.model import Ended, Exchange
 from llmcompat.version import __version__
 from llmcompat.wire.decoding import ACCEPTED, Decoder, DecodingError
+from llmcompat.wire.limits import TOO_LATE, Limits, Patience, Waiting
+from llmcompat.wire.pacing import Pacer
 from llmcompat.wire.redaction import Redactor
 
 MAX_BODY = 2 * 1024 * 1024
 """Bytes of one answer that are kept, after decompression; a longer one is cut and marked `bounded`."""
-MAX_LIST = 8 * 1024 * 1024
+MAX_LIST = 4 * 1024 * 1024
 """The same of a list of models: a gateway's holds hundreds, each with a description."""
-MAX_LINES = 200_000
-"""Line ends of one stream that are read: an event for each few bytes costs far more memory than the bytes."""
-MAX_EVIDENCE = 16 * 1024 * 1024
+MAX_VALUES = 250_000
+"""JSON values of one answer that are read, a line of a stream counted as two: `[]` takes twenty times the
+memory of its two bytes, and an event for each few bytes far more."""
+MAX_RUN_VALUES = 1_000_000
+"""The same of all answers of a run: three times what a model brings that thinks aloud in every stream. From
+then on each answer is read up to `LEAST_VALUES`."""
+LEAST_VALUES = 4_000
+MAX_EVIDENCE = 8 * 1024 * 1024
 """Bytes of all answers of a run that are kept: far above what a checklist brings, so that only an endpoint
 that sends without end comes to it. From then on each answer is kept up to `LEAST_BODY`."""
-LEAST_BODY = 32 * 1024
+LEAST_BODY = 16 * 1024
 MAX_ARRIVALS = 5_000
 """Reads of one answer whose time is kept one by one."""
 MAX_REDIRECTS = 3
 RETRIES = 2
 RETRIED_TIMEOUTS = 2
-"""Requests of a run that are sent again after nothing came in time, as the official clients send every one:
-an endpoint that lets more of them hang is believed, or a run would wait for most of its time."""
+"""Requests of a run that are sent once more after nothing came in time, as the official clients send every
+one twice: an endpoint that lets more of them hang is believed, or a run would wait for most of its time."""
 FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0
 """Seconds: the official client's back-off (openai-python `_constants.py`)."""
 LONGEST_RETRY_AFTER = 120.0
 """Seconds: the official Python client gives up at once when it is told to wait longer."""
-
-TOO_LATE = "the time was over"
-"""How the error of a request ends that nothing, or not everything, came for in time."""
 
 LONGEST_IMAGE = 4096
 """Characters of base64 in a request that are recorded."""
@@ -84,51 +92,6 @@ def retry_after(header: Callable[[str], str | None], now: datetime) -> float | N
         return (email.utils.parsedate_to_datetime(value) - now).total_seconds()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-
-
-class Pacer:
-    """Holds requests to one host to a number at once, halves it at a 429, and keeps the waits asked for."""
-
-    def __init__(self, concurrency: int, requests_per_minute: float | None = None) -> None:
-        self._limit = concurrency
-        self._running = 0
-        self._free = asyncio.Condition()
-        self._not_before = 0.0
-        self._interval = 60.0 / requests_per_minute if requests_per_minute else 0.0
-        self.held_back = 0
-
-    async def __aenter__(self) -> None:
-        async with self._free:
-            await self._free.wait_for(lambda: self._running < self._limit)
-            self._running += 1
-            now = perf_counter()
-            wait = max(0.0, self._not_before - now)
-            if self._interval:
-                self._not_before = max(self._not_before, now) + self._interval
-        if wait:
-            try:
-                await asyncio.sleep(wait)
-            except BaseException:
-                await self._leave()
-                raise
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._leave()
-
-    async def _leave(self) -> None:
-        async with self._free:
-            self._running -= 1
-            self._free.notify_all()
-
-    def slow_down(self, seconds: float) -> None:
-        """The host asked for a pause of so many seconds, and gets fewer requests at once from now on."""
-        self.held_back += 1
-        self._limit = max(1, self._limit // 2)
-        self.wait_until(seconds)
-
-    def wait_until(self, seconds: float) -> None:
-        """Start no request for so many seconds."""
-        self._not_before = max(self._not_before, perf_counter() + seconds)
 
 
 @dataclass(frozen=True)
@@ -179,17 +142,23 @@ class Client:
         self._headers = dict(headers or {})
         self._timeout = timeout
         self.pacer = pacer or Pacer(8)
+        self.held_back = 0
+        """How often the endpoint asked for a pause."""
         self._redact = redactor or Redactor([key] if key else [])
         self._record = record
         self._admit = admit
         self._random = random.Random(seed)
         self._count = max((int(exchange.id[1:]) for exchange in answers), default=0)
         self._kept = 0
+        self._values = 0
         self._timeouts = 0
+        self.patience = Patience(timeout)
         self._http = httpx.AsyncClient(
-            timeout=httpx.Timeout(timeout, connect=min(10.0, timeout), pool=None),
             follow_redirects=False,
             trust_env=trust_environment,
+            verify=_trust(base_url, trust_environment),
+            # no request carries what an answer set: they are independent, and a jar has no bound
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
         )
 
@@ -207,11 +176,18 @@ class Client:
         return url
 
     async def send(
-        self, request: Request, *, probe: str, part: str | None = None, sample: str = ""
+        self,
+        request: Request,
+        *,
+        probe: str,
+        part: str | None = None,
+        sample: str = "",
+        urgency: Callable[[], int] = lambda: 0,
     ) -> list[Exchange]:
         """Send the request, and again as the official clients do; all tries, the last one counts.
 
         What an earlier run brought for the same request and sample is given instead of being asked for again.
+        `urgency` says at each try how it stands among the requests that wait.
         """
         identity = self._identity(request, sample)
         if (known := self._answers.get(identity)) is not None:
@@ -220,15 +196,18 @@ class Client:
             return known
         tries: list[Exchange] = []
         while True:
-            async with self.pacer:
+            async with self.pacer.turn(urgency()):
                 self._admit()
                 exchange = await self._once(request, probe, part, len(tries) + 1, identity)
             tries.append(exchange)
             self._record(exchange)
+            if self.patience.over is not None:
+                self._admit()  # whether it would have been answered is not known: no more is made of it
             wait = self._wait_before_next(exchange, request, len(tries))
             if exchange.status in (429, 503):
                 # The last try waits for nothing itself, yet what it was asked holds for every other request.
                 asked = wait or retry_after(exchange.header, datetime.now(UTC)) or 0.0
+                self.held_back += 1
                 self.pacer.slow_down(asked if 0 < asked <= LONGEST_RETRY_AFTER else 0.0)
             else:
                 self._heed_rate_headers(exchange)
@@ -242,7 +221,7 @@ class Client:
             return None
         if exchange.error is not None and exchange.error.endswith(TOO_LATE):
             self._timeouts += 1
-            if request.seconds is not None or self._timeouts > RETRIED_TIMEOUTS:
+            if request.seconds is not None or tries > 1 or self._timeouts > RETRIED_TIMEOUTS:
                 return None
         asked = retry_after(exchange.header, datetime.now(UTC))
         if asked is not None and asked > LONGEST_RETRY_AFTER:
@@ -308,13 +287,18 @@ class Client:
         )
         answer = _Answer()
         started = perf_counter()
-        seconds = min(self._timeout, request.seconds or self._timeout)
+        limits = Limits.of(self._timeout, request.seconds)
+        waited = limits.total
         try:
-            async with asyncio.timeout(seconds):
-                await self._exchange(request, url, headers, answer, started)
+            async with asyncio.timeout(limits.total) as scope:
+                with self.patience.waiting(scope) as waiting:
+                    try:
+                        await self._exchange(request, url, headers, answer, started, limits, waiting)
+                    finally:
+                        waited = waiting.given_up or limits.total
         except TimeoutError:
             what = "answered whole" if answer.status is not None else "answered"
-            answer.error = f"not {what} within {seconds:g} s: {TOO_LATE}"
+            answer.error = f"not {what} within {waited:g} s: {TOO_LATE}"
         except httpx.TimeoutException as error:
             answer.error = f"{_words(error)}: {TOO_LATE}"
         except DecodingError as error:
@@ -322,6 +306,10 @@ class Client:
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, ValueError) as error:
             answer.error = f"{_words(error)}: {error}" if str(error) else _words(error)
         seconds = perf_counter() - started
+        if answer.error is None or not answer.error.endswith(TOO_LATE):
+            self.patience.answered(seconds)
+        elif waited == limits.total:
+            self.patience.hung()
         if answer.error is not None:
             answer.ended = "cut" if answer.status is not None else "none"
         return replace(
@@ -337,12 +325,23 @@ class Client:
         )
 
     async def _exchange(
-        self, request: Request, url: str, headers: dict[str, str], answer: _Answer, started: float
+        self,
+        request: Request,
+        url: str,
+        headers: dict[str, str],
+        answer: _Answer,
+        started: float,
+        limits: Limits,
+        waiting: Waiting,
     ) -> None:
+        times = httpx.Timeout(limits.between_bytes, connect=limits.connect, pool=None)
         for _ in range(MAX_REDIRECTS + 1):
-            async with self._http.stream(
-                request.method, url, headers=headers, content=request.body
-            ) as response:
+            message = self._http.build_request(
+                request.method, url, headers=headers, content=request.body, timeout=times
+            )
+            async with asyncio.timeout(limits.first_byte):
+                response = await self._http.send(message, stream=True)
+            async with aclosing(response):
                 answer.status = response.status_code
                 answer.headers_seconds = perf_counter() - started
                 answer.headers = [
@@ -352,25 +351,42 @@ class Client:
                 if target is not None:
                     url = target
                     continue
-                most = min(request.max_body, max(MAX_EVIDENCE - self._kept, LEAST_BODY))
-                lines = 0
-                decoder = Decoder(response.headers.get("content-encoding", ""))
-                try:
-                    async for raw in response.aiter_raw():
-                        for piece in decoder.feed(raw):
-                            room = most - len(answer.body)
-                            answer.body += piece[:room]
-                            lines += piece.count(b"\n") + piece.count(b"\r") if request.stream else 0
-                            if len(piece) > room or lines > MAX_LINES:
-                                answer.ended = "bounded"
-                                return
-                        answer.arrived(perf_counter() - started)
-                finally:
-                    answer.arrived(perf_counter() - started)
-                    self._kept += len(answer.body)
-                answer.ended = "complete"
+                await self._read(response, request, answer, started, waiting)
                 return
         answer.error = f"more than {MAX_REDIRECTS} redirects"
+
+    async def _read(
+        self, response: httpx.Response, request: Request, answer: _Answer, started: float, waiting: Waiting
+    ) -> None:
+        """Read the body, as far as what was asked for can be so long."""
+        values = came = 0
+        decoder = Decoder(response.headers.get("content-encoding", ""))
+        try:
+            async for raw in response.aiter_raw():
+                came += len(raw)
+                waiting.came(len(raw))
+                for piece in decoder.feed(raw):
+                    left = max(MAX_EVIDENCE - self._kept, LEAST_BODY - len(answer.body))
+                    room = min(request.max_body - len(answer.body), left)
+                    answer.body += piece[:room]
+                    self._kept += min(len(piece), room)
+                    more = sum(map(piece.count, _BEFORE_VALUES))
+                    more += 2 * sum(map(piece.count, _LINE_ENDS)) if request.stream else 0
+                    values += more
+                    self._values += more
+                    most = MAX_VALUES if self._values <= MAX_RUN_VALUES else LEAST_VALUES
+                    if len(piece) > room or values > most:
+                        answer.ended = "bounded"
+                        return
+                if came > request.max_body + LEAST_BODY:  # a coding that makes nothing of what comes
+                    answer.ended = "bounded"
+                    return
+                answer.arrived(perf_counter() - started)
+        finally:
+            answer.arrived(perf_counter() - started)
+            if not answer.body.isascii():
+                self._kept += 3 * len(answer.body)  # as text, one wide character makes all of them wide
+        answer.ended = "complete"
 
     def _redirect(self, response: httpx.Response, url: str) -> str | None:
         """Where to go instead, if that is the same origin: a key is never carried to another one."""
@@ -381,6 +397,25 @@ class Client:
             return None
         target = urljoin(url, location)
         return target if origin(target) == self._origin else None
+
+
+def _trust(base_url: str, trust_environment: bool) -> ssl.SSLContext:
+    """What certificates are held against: read once for all clients, which takes long."""
+    if urlsplit(base_url).scheme == "http":
+        return _nobody()
+    named = (os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")) if trust_environment else ()
+    return _authorities(trust_environment, named)
+
+
+@cache
+def _authorities(trust_environment: bool, named: tuple[str | None, ...]) -> ssl.SSLContext:
+    return httpx.create_ssl_context(trust_env=trust_environment)
+
+
+@cache
+def _nobody() -> ssl.SSLContext:
+    """A context that trusts nobody: over plain http it is never asked."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _settled(exchanges: Iterable[Exchange]) -> dict[str, list[Exchange]]:
@@ -416,6 +451,10 @@ class _Answer:
         else:
             self.arrivals[-1] = (len(self.body), seconds)
 
+
+_BEFORE_VALUES = (b",", b"[", b"{")
+"""Each JSON value but the outermost stands behind one of them."""
+_LINE_ENDS = (b"\n", b"\r")
 
 _BASE64 = re.compile(rf"(;base64,[A-Za-z0-9+/=]{{{LONGEST_IMAGE}}})[A-Za-z0-9+/=]+")
 

@@ -49,9 +49,16 @@ class _Inflater:
     def __init__(self, name: str) -> None:
         self._gzip = name != "deflate"
         self._begun = False
+        self._held = b""
+        """The first byte of a deflate coding: which of its two kinds it is shows in the second one."""
         self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 16 if self._gzip else zlib.MAX_WBITS)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
+        data = self._held + data
+        self._held = b""
+        if not self._begun and not self._gzip and len(data) == 1:
+            self._held = data
+            return
         while data:
             if self._inflate.eof:
                 if not self._gzip or not data.strip(b"\0"):
