@@ -1,8 +1,10 @@
 """No form of a key survives, and nothing else changes its place."""
 
 import base64
+import html
 import json
 import string
+from itertools import pairwise
 from urllib.parse import quote
 
 import pytest
@@ -126,3 +128,89 @@ def test_text_and_bytes_are_masked_alike_and_once(text: str) -> None:
     shown = redactor.text(text + KEY)
     assert redactor.data((text + KEY).encode()) == shown.encode()
     assert redactor.text(shown) == shown
+
+
+def stream_of(pieces: list[str], name: str = "content") -> bytes:
+    """A stream that tells a field in these pieces."""
+    events = [{"id": "c1", "choices": [{"index": 0, "delta": {name: piece}}]} for piece in pieces]
+    return "".join(f"data: {json.dumps(event)}\n\n" for event in events).encode()
+
+
+def told(body: bytes, name: str = "content") -> str:
+    events = [json.loads(line[6:]) for line in body.decode().splitlines() if line]
+    return "".join(event["choices"][0]["delta"][name] for event in events)
+
+
+@given(SECRETS, st.lists(st.integers(1, 39), max_size=39), st.sampled_from(["content", "arguments", "note"]))
+def test_a_key_in_pieces_is_masked_in_each_event(secret: str, cuts: list[int], name: str) -> None:
+    ends = sorted({0, len(secret), *(cut for cut in cuts if cut < len(secret))})
+    pieces = [secret[start:end] for start, end in pairwise(ends)]
+    body = stream_of(["It is ", *pieces, ", no more."], name)
+    shown = Redactor([secret]).data(body)
+    assert len(shown) == len(body)
+    written = told(shown, name)
+    assert written.startswith("It is [key]*")
+    assert secret not in written
+    assert written.endswith(", no more.")
+
+
+def test_a_key_that_nobody_named_in_pieces() -> None:
+    body = stream_of(["my sk", "-pro", "j-0123456789", "abcdef ok"])
+    assert told(Redactor().data(body)) == "my [key]" + "*" * 19 + " ok"
+    names = b"".join(b'data: {"model":"hf-llama-3","choices":[]}\n\n' for _ in range(9))
+    assert Redactor().data(names) == names
+
+
+def test_a_key_in_the_strings_of_a_list() -> None:
+    body = json.dumps({"parts": [KEY[:5], KEY[5:9], KEY[9:]], "n": ["a", "b"]}).encode()
+    shown = json.loads(Redactor([KEY]).data(body))
+    assert "".join(shown["parts"]) == "[key]" + "*" * (len(KEY) - 5)
+    assert shown["n"] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "".join(f"\\u{ord(letter):04x}" for letter in KEY),
+        "".join(f"\\u{ord(letter):04X}" if letter.isupper() else letter for letter in KEY),
+        json.dumps(json.dumps("\\".join(KEY)))[3:-3],
+        "".join(f"%{ord(letter):02x}" for letter in KEY),
+        quote(quote(KEY, safe=""), safe=""),
+        quote(quote(quote(KEY, safe=""), safe=""), safe=""),
+        "".join(f"&#{ord(letter)};" for letter in KEY),
+        "".join(f"&#x{ord(letter):X};" for letter in KEY),
+        KEY.encode().hex(),
+        KEY.encode().hex().upper(),
+        "\u200b".join(KEY),
+        f"{KEY[:4]}\\u200b{KEY[4:9]}\\u2060{KEY[9:]}",
+        f"{KEY[:7]}\n{KEY[7:]}",
+        f"{KEY[:7]}\\r\\n{KEY[7:]}",
+        "\r\n".join(base64.b64encode(KEY.encode()).decode()[at : at + 10] for at in range(0, 26, 10)),
+    ],
+)
+def test_a_key_in_disguise(form: str) -> None:
+    for redactor in (Redactor([KEY]), Redactor(["schlüssel-ÄÖÜ", KEY])):
+        shown = redactor.text(f'say "{form}\\n" ')
+        assert len(shown) == len(form) + 9
+        assert shown.startswith('say "[key]***')
+        assert shown.endswith('\\n" ')
+        data = f'say "{form}\\n" '.encode()
+        masked = redactor.data(data)
+        assert len(masked) == len(data)
+        assert masked.startswith(b'say "[key]***')
+
+
+def test_a_key_that_html_escapes() -> None:
+    secret = "a<b>&\"'c-0123"
+    for form in (html.escape(secret), html.escape(secret, quote=False)):
+        assert Redactor([secret]).text(f"<p>{form}</p>") == f"<p>{'[key]'.ljust(len(form), '*')}</p>"
+
+
+@given(st.text(alphabet=[*KEY, "\\", "u", "0", '"', "\n", "%", "&", "#", ";", "\u200b", "é"], max_size=60))
+def test_what_holds_no_key_stays(text: str) -> None:
+    redactor = Redactor([KEY])
+    if redactor.text(text) != text:
+        assert len(text) >= len(KEY)
+    assert len(redactor.data(text.encode())) == len(text.encode())
+    body = stream_of(list(text))
+    assert redactor.data(body) == body or len(text) >= len(KEY)

@@ -83,7 +83,7 @@ class RunLog:
     def _append(self, line: dict[str, Any]) -> None:
         if self._stream is None:
             return
-        data = json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode(errors="replace") + b"\n"
+        data = json.dumps(line, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
         with self._guarded():
             self._stream.write(data)
             self._stream.flush()
