@@ -157,11 +157,12 @@ def test_it_asks_nothing_that_is_said(call: Call, here: Path, typing: Callable[[
     ("before", "after"),
     [
         (None, None),
-        (b"", b"*.llmcompat.json\n"),
-        (b"a", b"a\n*.llmcompat.json\n"),
-        (b"a\r\n", b"a\r\n*.llmcompat.json\r\n"),
-        (b"*.llmcompat.json\nb\n", b"*.llmcompat.json\nb\n"),
-        (b"\xff\n", b"\xff\n*.llmcompat.json\n"),
+        (b"", b"*.llmcompat.json\nworkload*.jsonl\n"),
+        (b"a", b"a\n*.llmcompat.json\nworkload*.jsonl\n"),
+        (b"a\r\n", b"a\r\n*.llmcompat.json\r\nworkload*.jsonl\r\n"),
+        (b"*.llmcompat.json\nb\n", b"*.llmcompat.json\nb\nworkload*.jsonl\n"),
+        (b"workload*.jsonl\n*.llmcompat.json\n", b"workload*.jsonl\n*.llmcompat.json\n"),
+        (b"\xff\n", b"\xff\n*.llmcompat.json\nworkload*.jsonl\n"),
     ],
 )
 def test_saved_runs_are_ignored_where_there_is_a_list(
@@ -179,4 +180,4 @@ def test_saved_runs_are_ignored_where_there_is_a_list(
 def test_a_repository_without_a_list_gets_one(call: Call, here: Path) -> None:
     (here / ".git").mkdir()
     assert call("init", "--yes")[0] == 0
-    assert (here / ".gitignore").read_bytes() == b"*.llmcompat.json\n"
+    assert (here / ".gitignore").read_bytes() == b"*.llmcompat.json\nworkload*.jsonl\n"

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from llmcompat.billing.alerts import is_webhook
 from llmcompat.model import Acceptance, Location
 from llmcompat.profiles import shipped_profiles
 from llmcompat.profiles.loader import is_path
 from llmcompat.project.schema import (
     OWN_FIELDS,
+    Alert,
     ProjectFile,
     Purpose,
     Request,
@@ -22,6 +24,7 @@ from llmcompat.project.schema import (
     is_credential,
     variable_of,
 )
+from llmcompat.settings import Pricing
 from llmcompat.yamlfile import Document, Keys, Wording, YamlError, nearest, parse, read_bytes, validate
 
 FILE_NAME = "llmcompat.yaml"
@@ -116,6 +119,20 @@ class Project:
                 until = entry.until.isoformat() if entry.until else None
                 yield index, Acceptance(entry.check, entry.case, entry.reason, until)
 
+    def price_of(self, provider: str, model: str) -> Pricing | None:
+        """The user's own price of a model there, with the place in the file as its source; None for none."""
+        for name in (f"{provider}:{model}", provider):
+            if (price := self.content.prices.get(name)) is not None:
+                return Pricing(
+                    input=price.input,
+                    output=price.output,
+                    cached_input=price.cached_input,
+                    source=self.place("prices", name),
+                    as_of=price.as_of,
+                    own=True,
+                )
+        return None
+
     def verify(self, checks: Iterable[tuple[str, str]]) -> None:
         """Hold every name of a check in the file against those that exist, given as (id, item).
 
@@ -207,16 +224,34 @@ def _from_list(document: Document) -> dict[str, dict[str, str]]:
 def _check(project: Project) -> None:
     """What a model of one value cannot see. Raises ProjectError."""
     _check_request(project, project.content.request, ())
+    _check_alert(project, project.content.budgets.alert, ())
     for name, entry in project.targets.items():
         if not project.listed and not _ROLE.fullmatch(name):
             problem = "must be named in lower-case letters, digits, '-', '_' and '.', such as chat"
             raise project.error(problem, "targets", name)
         _check_request(project, entry.request, ("targets", name))
-    known = _names_of_targets(project)
+        _check_alert(project, entry.budgets.alert, ("targets", name))
+    providers = _providers(project)
+    for name in project.content.prices:
+        if providers and (provider := name.partition(":")[0]) not in providers:
+            problem = f"no provider is named {provider}; {nearest(provider, providers)}"
+            raise project.error(_short(problem), "prices", name)
+    known = tuple(dict.fromkeys((*project.targets, *providers))) if providers else ()
     for index, accepted in enumerate(project.content.accepted):
         if known and accepted.target is not None and accepted.target.partition(":")[0] not in known:
             problem = f"no target is named {accepted.target}; {nearest(accepted.target, known)}"
             raise project.error(_short(problem), "accepted", index, "target")
+
+
+def _check_alert(project: Project, alert: Alert | None, keys: Keys) -> None:
+    """An address to write to is https, or on this machine; it is a secret and is not repeated."""
+    webhook = alert.webhook.get_secret_value() if alert is not None and alert.webhook is not None else None
+    if webhook is None or variable_of(webhook) is not None:
+        return
+    at: Keys = (*keys, "budgets", "alert", "webhook")
+    if not is_webhook(webhook):
+        problem = "must be env:NAME with the variable that holds it, or a full https address"
+        raise project.error(problem, *at)
 
 
 def _check_request(project: Project, request: Request, keys: Keys) -> None:
@@ -250,13 +285,13 @@ def _check_variable(project: Project, value: object, keys: Keys) -> None:
         raise project.error("must be env:NAME with the name of an environment variable", *keys)
 
 
-def _names_of_targets(project: Project) -> tuple[str, ...]:
-    """What `accepted` may call a target; nothing where a profile file or a bare address names itself."""
+def _providers(project: Project) -> tuple[str, ...]:
+    """What a provider may be called; nothing where a profile file or a bare address names itself."""
     providers = [entry.provider for entry in project.targets.values()]
     if any(provider is None or is_path(provider.partition(":")[0]) for provider in providers):
         return ()
     named = [provider.partition(":")[0] for provider in providers if provider is not None]
-    return tuple(dict.fromkeys((*project.targets, *named, *shipped_profiles())))
+    return tuple(dict.fromkeys((*named, *shipped_profiles())))
 
 
 def _short(text: str) -> str:

@@ -14,13 +14,16 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    SecretStr,
     model_validator,
 )
 
+from llmcompat.billing.catalogues import MOST_USD
 from llmcompat.clients import clients
 from llmcompat.model import UseCase
 from llmcompat.profiles.schema import FEATURES, Url, VariableName
-from llmcompat.settings import LatencyBudget
+from llmcompat.project.prompts import PromptEntry
+from llmcompat.settings import LatencyBudget, Peak, PromptSizes
 from llmcompat.yamlfile import Keys, nearest
 
 Purpose = Literal["chat", "embeddings", "vision"]
@@ -34,6 +37,7 @@ CREDENTIAL_HEADER = re.compile(
 OWN_FIELDS = ("model", "messages", "stream")
 """Fields of a chat request that the checks themselves decide."""
 
+_PATH = re.compile(r"/[A-Za-z0-9._~{}/-]{1,200}")
 _ENVIRONMENT = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)")
 
 
@@ -84,6 +88,12 @@ def _use_case(value: Any) -> Any:
     return value
 
 
+def _path(value: str) -> str:
+    if not _PATH.fullmatch(value):
+        raise ValueError("must be a path below the base URL with /v1 before it, such as /v1/chat/completions")
+    return value
+
+
 def _day(value: Any) -> Any:
     # a number would be taken for seconds since 1970
     if not isinstance(value, (str, date)):
@@ -95,6 +105,7 @@ Text = Annotated[str, Field(min_length=1)]
 Names = Annotated[tuple[Text, ...], BeforeValidator(_split)]
 Features = Annotated[tuple[Annotated[str, AfterValidator(_feature)], ...], BeforeValidator(_split)]
 Clients = Annotated[tuple[Annotated[str, AfterValidator(_client)], ...], BeforeValidator(_split)]
+Paths = Annotated[tuple[Annotated[str, AfterValidator(_path)], ...], BeforeValidator(_split)]
 Day = Annotated[date, BeforeValidator(_day)]
 
 
@@ -124,6 +135,33 @@ class Latency(_Frozen):
         return LatencyBudget(first_token=self.first_token, tokens_per_second=self.tokens_per_second)
 
 
+class Alert(_Frozen):
+    """Who is told when a threshold is reached: a webhook, a command, or both."""
+
+    webhook: SecretStr | None = None
+    """An address, or `env:NAME` with the variable that holds it: whoever has it can write there."""
+    format: Literal["slack", "json"] = "json"
+    command: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None
+    """A program and its arguments; a relative path of the program is relative to this file."""
+
+    @model_validator(mode="after")
+    def _somebody(self) -> Alert:
+        if self.webhook is None and self.command is None:
+            raise ValueError("needs webhook or command")
+        return self
+
+    @property
+    def variable(self) -> str | None:
+        """The environment variable that holds the webhook's address, or None."""
+        return variable_of(self.webhook.get_secret_value()) if self.webhook is not None else None
+
+    def address(self, environ: Mapping[str, str]) -> str | None:
+        """The webhook's address, a secret; None where there is none, or its variable is not set."""
+        if self.webhook is None:
+            return None
+        return environ.get(self.variable) if self.variable else self.webhook.get_secret_value()
+
+
 class Budgets(_Frozen):
     """What may be spent, in seconds and in USD; what is None is as if it were not there."""
 
@@ -132,6 +170,18 @@ class Budgets(_Frozen):
     """For one run on one target."""
     monthly_usd: Annotated[float, Field(ge=0)] | None = None
     """For the application, at this target."""
+    alert_at: Annotated[tuple[Annotated[float, Field(gt=0, le=10)], ...], Field(min_length=1)] | None = None
+    """Shares of `monthly_usd` at which somebody is told."""
+    alert: Alert | None = None
+
+
+class Price(_Frozen):
+    """What a model costs, in USD per million tokens, by the user's own contract."""
+
+    input: Annotated[float, Field(ge=0, le=MOST_USD)]
+    output: Annotated[float, Field(ge=0, le=MOST_USD)]
+    cached_input: Annotated[float, Field(ge=0, le=MOST_USD)] | None = None
+    as_of: Day | None = None
 
 
 class Choice(_Frozen):
@@ -194,7 +244,17 @@ class ProjectFile(Choice):
     """The whole of llmcompat.yaml."""
 
     targets: dict[str, TargetEntry] = Field(default_factory=dict)
+    workload: tuple[PromptEntry, ...] = ()
+    """Requests of the application in short form."""
+    calls: Paths = ()
+    """The paths that the application calls."""
+    peak: Peak | None = None
+    """The most that it sends in one minute."""
+    prompt_tokens: PromptSizes | None = None
+    """How long its prompts are."""
     accepted: tuple[AcceptedEntry, ...] = ()
+    prices: dict[str, Price] = Field(default_factory=dict)
+    """Prices of one's own, by PROVIDER or PROVIDER:MODEL; they go before all that is published."""
     signoff: Text | None = None
     """The file with the signatures of manual lines, relative to this one."""
     checks: Names = ()
@@ -209,3 +269,11 @@ class ProjectFile(Choice):
     strict: bool | None = None
     require_signoff: bool | None = None
     fail_on_stale: bool | None = None
+
+    @model_validator(mode="after")
+    def _names_once(self) -> ProjectFile:
+        names = [entry.name for entry in self.workload if entry.name is not None]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"workload has two entries named {name[:80]}; rename one")
+        return self

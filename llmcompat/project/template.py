@@ -62,6 +62,19 @@ for: {use_case}
 #     until: 2099-12-31
 # fail_on_stale: true           # an accepted deviation that no longer occurs fails
 
+# What your application calls and how much at most; `llmcompat uses` learns it from what was captured.
+# calls: [/v1/chat/completions, /v1/embeddings]
+# peak: {{requests_per_minute: 120, tokens_per_minute: 90000}}
+# prompt_tokens: {{p50: 900, p99: 14000}}
+
+# Requests of your application, each a prompt with what its answer must hold (`llmcompat check`).
+# workload:
+#   - name: refund
+#     system: You help customers of a shop.   # also: messages, model, tools, schema, stream, body
+#     prompt: How do I get my money back?
+#     expect: {{contains: refund, language: en, max_latency: 10}}
+#     # also: matches, json_schema, calls: {{tool: NAME, with: {{...}}}}, refused: false
+
 # What may be spent.
 # budgets:
 #   latency:
@@ -69,6 +82,15 @@ for: {use_case}
 #     tokens_per_second: 20     # the least speed of a stream, at the median
 #   run_usd: 0.10               # one run on one target
 #   monthly_usd: 200            # your application, at each target
+#   alert_at: [0.5, 0.8, 1.0]   # shares of it at which `llmcompat billing check` tells somebody
+#   alert:
+#     webhook: env:ALERT_URL    # the variable with the address: whoever has it can write there
+#     format: slack             # or json
+#     command: [./page.sh]      # gets the alert as JSON on its standard input
+
+# What you pay, in USD per million tokens, by PROVIDER or PROVIDER:MODEL; it goes before published prices.
+# prices:
+#   deepseek: {{input: 0.28, output: 0.42, cached_input: 0.028, as_of: 2026-11-01}}
 
 # Who decided what no run can decide (`llmcompat sign`), and whether all of it must be signed.
 # signoff: llmcompat.signoff.yaml
