@@ -45,7 +45,7 @@ class Estimate:
     stopped: str | None
 
 
-def rehearse(checklist: Checklist, plans: Sequence[Plan], progress: Progress) -> tuple[list[Estimate], int]:
+def estimate(checklist: Checklist, plans: Sequence[Plan], progress: Progress) -> tuple[list[Estimate], int]:
     """Run all plans before simulators of our own; the estimates in their order, and the exit status."""
     ready = []
     for plan in plans:

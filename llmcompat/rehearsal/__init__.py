@@ -1,0 +1,1 @@
+"""The user's own application under a proxy that injects faults, judged from outside."""
