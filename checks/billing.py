@@ -8,23 +8,28 @@ from urllib.parse import urlsplit
 from llmcompat import (
     MISSING,
     Api,
+    BalanceTold,
     Exchanges,
+    Pricing,
     Profile,
     Reply,
     Settings,
+    Tokens,
+    balance_told,
     blocked,
     check,
     dig,
     fail,
     is_int,
     judged,
-    load_json,
     manual,
     measure,
     note,
     plausible_tokens,
     probe,
     skip,
+    stated_cost,
+    tokens_of,
 )
 
 from ._facts import Sourced, aged, quote, quoted, told
@@ -32,8 +37,10 @@ from ._facts import Sourced, aged, quote, quoted, told
 COUNTERS = ("prompt_tokens", "completion_tokens", "total_tokens")
 LONGEST_TEXT = 4000
 """Characters of a prompt whose tokens are estimated: whether a longer one was cut is asked elsewhere."""
-COST_FACTOR = 1.5
+COST_TOLERANCE = 0.1
 """How far a cost that the endpoint states may lie from the list price before it counts as another price."""
+COST_STEP = 1e-6
+"""USD that rounding may take from, or add to, the stated cost of one answer."""
 
 
 @probe(owner="balance-readable")
@@ -318,7 +325,7 @@ def usage_cached_field(exchanges: Exchanges) -> None:
 
 @check(
     "price-known",
-    fix="Give the price per million tokens in a profile of your own (prices:), from the provider's page.",
+    fix="Give the price per million tokens in llmcompat.yaml (prices:), from the provider's page.",
     chat="should",
     agent="should",
 )
@@ -357,29 +364,41 @@ def provider_cost_agrees(exchanges: Exchanges, settings: Settings) -> None:
 
     Such a field is no part of OpenAI's contract: it may be the charge, a fee, or another route's price.
     """
-    stated = [(usage, usage.get("cost", usage.get("estimated_cost"))) for _, usage in _counted(exchanges)]
+    counted = [usage for _, usage in _counted(exchanges)]
     costs = [
-        (usage, cost)
-        for usage, cost in stated
-        if isinstance(cost, (int, float)) and not isinstance(cost, bool)
+        (usage, tokens, cost)
+        for usage in counted
+        if (cost := stated_cost(usage)) is not None and (tokens := tokens_of(usage)) is not None
     ]
     if not costs:
         note("No cost is stated in usage; OpenAI states none either.")
         return
     if settings.pricing is None:
         blocked("price-known")
-    total = float(sum(cost for _, cost in costs))
-    listed = sum(
-        settings.pricing.cost(usage["prompt_tokens"], usage["completion_tokens"]) for usage, _ in costs
-    )
-    if any(usage.get("is_byok") for usage, _ in costs):
+    price = settings.pricing
+    total = sum(cost for _, _, cost in costs)
+    listed = sum(price.cost(tokens.prompt, tokens.completion, tokens.cached) for _, tokens, _ in costs)
+    least = sum(_least_cost(usage, tokens, price) for usage, tokens, _ in costs)
+    if any(usage.get("is_byok") for usage, _, _ in costs):
         note("A key of your own is used behind the gateway (is_byok): the stated cost is only its fee.")
+    measure("stated cost", round(total, 8), "USD")
+    measure("list price of these tokens", round(listed, 8), "USD")
     if listed > 0:
         measure("stated cost to list price", round(total / listed, 3), "times")
-    # What was read from a cache costs a fraction, so that too low is told apart only from nothing at all.
-    if total > listed * COST_FACTOR or (total == 0) != (listed == 0):
+    slack = COST_STEP * len(costs)
+    high, low = listed * (1 + COST_TOLERANCE) + slack, least * (1 - COST_TOLERANCE) - slack
+    if not low <= total <= high:
         seen = f"{total:.8f} USD stated, {listed:.8f} USD by list price"
-        fail(seen, expected="about the list price", case="usage-cost-semantics")
+        fail(seen, expected="the list price, within 10 %", case="usage-cost-semantics")
+
+
+def _least_cost(usage: dict[str, Any], tokens: Tokens, price: Pricing) -> float:
+    """USD at the least: what is not told of the cache may all have come from it, at whatever price."""
+    told_hits = is_int(dig(usage, "prompt_tokens_details.cached_tokens"))
+    hits = tokens.cached if told_hits or tokens.cached else tokens.prompt
+    cached = 0.0 if price.cached_input is None else price.cached_input
+    known = price.model_copy(update={"cached_input": min(cached, price.input)})
+    return known.cost(tokens.prompt, tokens.completion, hits)
 
 
 @check(
@@ -416,16 +435,16 @@ def balance_readable(balance: Reply, profile: Profile, settings: Settings) -> No
     if reason is not None:
         skip(reason)
     balance.accepted(expected="the balance", case="balance-refused")
-    if _unlimited(balance, profile):
+    told_now = _told(balance, profile)
+    if told_now.unlimited:
         note("This key has no limit, so nothing of one is left to tell: set one in the provider's console.")
         return
-    amount = _amount(balance, profile)
-    if amount is None:
+    if told_now.amount is None:
         pointer = profile.balance.pointer if profile.balance else ""
         fail(balance.excerpt, expected=f"a number at {pointer}", case="balance-unreadable")
     kind = {"balance": "balance", "spent": "spent so far", "limit_remaining": "left of the limit"}
     if profile.balance is not None:
-        measure(kind[profile.balance.kind], amount, _unit(balance, profile))
+        measure(kind[profile.balance.kind], told_now.amount, told_now.currency)
 
 
 @check(
@@ -446,57 +465,21 @@ def balance_floor(balance: Reply, profile: Profile, settings: Settings) -> None:
         skip(reason)
     if profile.balance is not None and profile.balance.kind == "spent":
         skip("the provider tells what is spent, not what is left")
-    if _unlimited(balance, profile):
+    told_now = _told(balance, profile)
+    if told_now.unlimited:
         skip("the provider tells what is left of the key's limit, and this key has none")
-    amount = _amount(balance, profile)
-    if amount is None:
+    if told_now.amount is None:
         blocked("balance-readable")
-    if amount < settings.balance_floor:
-        seen = f"{amount:g} {_unit(balance, profile)}"
+    if told_now.amount < settings.balance_floor:
+        seen = f"{told_now.amount:g} {told_now.currency}"
         fail(seen, expected=f"at least {settings.balance_floor:g}", case="balance-below-floor")
 
 
-def _at(document: object, pointer: str) -> Any:
-    """The value at a JSON pointer, or MISSING (RFC 6901)."""
-    for step in pointer.split("/")[1:]:
-        name = step.replace("~1", "/").replace("~0", "~")
-        if isinstance(document, dict):
-            document = document.get(name, MISSING)
-        elif isinstance(document, list) and name.isdigit() and int(name) < len(document):
-            document = document[int(name)]
-        else:
-            return MISSING
-    return document
-
-
-def _unlimited(balance: Reply, profile: Profile) -> bool:
-    """Whether the rest of a limit is told, and the key has no limit: the value is null then."""
-    known = profile.balance
-    if known is None or known.kind != "limit_remaining":
-        return False
-    return _at(balance.document, known.pointer) is None
-
-
-def _amount(balance: Reply, profile: Profile) -> float | None:
-    """The money that the answer tells, in its own unit, or None."""
+def _told(balance: Reply, profile: Profile) -> BalanceTold:
+    """The money that the answer tells, in its own unit."""
     if profile.balance is None or balance.refused:
-        return None
-    value = _at(balance.document, profile.balance.pointer)
-    if isinstance(value, str):
-        try:
-            value = load_json(value)  # some send the number as text
-        except ValueError:
-            return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return float(value) * profile.balance.factor
-
-
-def _unit(balance: Reply, profile: Profile) -> str:
-    if profile.balance is None:
-        return ""
-    named = _at(balance.document, profile.balance.unit_pointer) if profile.balance.unit_pointer else None
-    return named[:12] if isinstance(named, str) else profile.balance.unit or ""
+        return BalanceTold(None, "")
+    return balance_told(profile.balance, balance.document)
 
 
 # --- what a person sets up
@@ -540,7 +523,7 @@ def _refusals(profile: Profile) -> Iterator[str]:
 @check(
     "alert-address-set",
     kind="manual",
-    fix="Enter a team's address in the provider's console, or read the balance on a schedule of your own.",
+    fix="Enter a team's address in the provider's console, or run `llmcompat billing check` every night.",
     chat="should",
     agent="should",
 )

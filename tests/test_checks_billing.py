@@ -251,8 +251,12 @@ def test_price_known() -> None:
         ({"cost": 2.0}, "pass"),
         ({"cost": 1.1}, "pass"),
         ({"cost": 1.1, "prompt_tokens_details": {"cached_tokens": 900_000}}, "pass"),
-        ({"estimated_cost": 2.5}, "pass"),
+        ({"estimated_cost": 2.15}, "pass"),
+        ({"estimated_cost": 2.25}, "usage-cost-semantics"),
         ({"cost": 6.0}, "usage-cost-semantics"),
+        ({"cost": 0.8}, "usage-cost-semantics"),
+        ({"cost": 1.75, "prompt_tokens_details": {"cached_tokens": 0}}, "usage-cost-semantics"),
+        ({"cost": 1.85, "prompt_tokens_details": {"cached_tokens": 0}}, "pass"),
         ({"cost": 0, "is_byok": True}, "usage-cost-semantics"),
         ({"cost": "2.0"}, "pass"),
     ],
@@ -261,6 +265,38 @@ def test_provider_cost_agrees(cost: dict[str, Any], end: str) -> None:
     evidence = exchanges(with_usage(used(1_000_000, 500_000, **cost)))
     assert (
         ended(judge("provider-cost-agrees", exchanges=evidence, settings=demo_settings(pricing=PRICE))) == end
+    )
+
+
+CACHED = PRICE.model_copy(update={"cached_input": 0.1})
+
+
+@pytest.mark.parametrize(
+    ("usage", "end"),
+    [
+        # 900,000 tokens from the cache: 0.09, and 0.1 and 1.0 USD for the rest
+        (used(1_000_000, 500_000, cost=1.2, prompt_tokens_details={"cached_tokens": 900_000}), "pass"),
+        (
+            used(1_000_000, 500_000, cost=2.0, prompt_tokens_details={"cached_tokens": 900_000}),
+            "usage-cost-semantics",
+        ),
+        (used(1_000_000, 500_000, cost=1.2, prompt_cache_hit_tokens=900_000), "pass"),
+        (used(1_000_000, 500_000, cost=1.05), "pass"),
+        (used(1_000_000, 500_000, cost=0.9), "usage-cost-semantics"),
+        # thinking that is counted outside is charged all the same
+        (
+            used(10, 500_000, 1_500_010, cost=3.0, completion_tokens_details={"reasoning_tokens": 1_000_000}),
+            "pass",
+        ),
+        # 0.000028 USD, rounded up in the sixth place
+        (used(12, 8, cost=0.000029), "pass"),
+        (used(12, 8, cost=0.00004), "usage-cost-semantics"),
+    ],
+)
+def test_provider_cost_with_what_the_cache_saved(usage: dict[str, Any], end: str) -> None:
+    settings = demo_settings(pricing=CACHED)
+    assert (
+        ended(judge("provider-cost-agrees", exchanges=exchanges(with_usage(usage)), settings=settings)) == end
     )
 
 

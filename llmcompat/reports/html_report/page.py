@@ -39,12 +39,17 @@ _SYMBOLS = {
 
 def html_text(run: Run) -> str:
     """The page. It opens offline, is whole without JavaScript, and the same run gives the same text."""
+    return rendered("page.html.j2", page=page(run))
+
+
+def rendered(template: str, **values: object) -> str:
+    """A template with what every page has: styles, script, and the policy that lets nothing else run."""
     style, script = _asset("style.css"), _asset("script.js")
     return (
         _environment()
-        .get_template("page.html.j2")
+        .get_template(template)
         .render(
-            page=page(run),
+            **values,
             style=Markup(style),
             script=Markup(script),
             policy=(
