@@ -11,14 +11,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from llmcompat.cli.files import MOST_RUN_BYTES, read_bounded, read_run
+from llmcompat.cli.files import MOST_RUN_BYTES, read_run, reason
+from llmcompat.cli.loading import load
 from llmcompat.cli.problems import Problem, printable
 from llmcompat.cli.runlog import SCHEMA
 from llmcompat.cli.target import Plan, find_key, known_secrets
-from llmcompat.engine.loader import Checklist, load_checklist
+from llmcompat.engine.loader import Checklist
 from llmcompat.engine.selection import select
 from llmcompat.model import Exchange
 from llmcompat.profiles.schema import Profile
+from llmcompat.replay.send import PROBE
 from llmcompat.reports.json_run import RunFileError, exchange_from
 from llmcompat.settings import Settings
 from llmcompat.wire.redaction import MASK
@@ -69,7 +71,7 @@ def goes_on(
 ) -> tuple[Checklist, list[Plan]]:
     """What to run to go on: as saved, but for the bounds that the user gives anew. Raises Problem."""
     plans = [_plan(each, changes, os.environ) for each in saved]
-    checklist = load_checklist(folders)
+    checklist = load(folders, secrets={secret for plan in plans for secret in plan.secrets})
     for plan in plans:
         select(checklist, plan.settings)
     return checklist, plans
@@ -87,18 +89,20 @@ def answers_of(saved: Sequence[Saved], plans: Sequence[Plan]) -> list[tuple[Exch
 
 
 def _from_log(path: str, name: str) -> list[Saved]:
-    lines = list(_lines(Path(path), name))
-    if not lines or lines[0].get("schema") != SCHEMA:
+    lines = _lines(Path(path), name)
+    if next(lines, {}).get("schema") != SCHEMA:
         raise Problem(f"{name}: is no run log of this version ({SCHEMA}); give the file that check named")
     targets: dict[int, dict[str, Any]] = {}
     exchanges: dict[int, list[Exchange]] = {}
-    for number, line in enumerate(lines[1:], 2):
+    for number, line in enumerate(lines, 2):
         target = line.get("target")
         if not isinstance(target, int):
             raise Problem(f"{name}: line {number}: names no target; the log is damaged")
         if "settings" in line:
             targets[target] = line
         elif "exchange" in line:
+            if isinstance(line["exchange"], dict) and line["exchange"].get("probe") == PROBE:
+                continue  # looked up in the file, one at a time
             try:
                 exchanges.setdefault(target, []).append(exchange_from(line["exchange"]))
             except RunFileError as error:
@@ -116,8 +120,7 @@ def _from_log(path: str, name: str) -> list[Saved]:
 
 def _lines(path: Path, name: str) -> Iterator[dict[str, Any]]:
     """The objects of a log; a last line without an end was being written when the process died."""
-    data = read_bounded(path, MOST_RUN_BYTES, name=name)
-    for number, raw in enumerate(data.split(b"\n")[:-1], 1):
+    for number, raw in enumerate(_raw_lines(path, name), 1):
         try:
             line = json.loads(raw)
         except (ValueError, RecursionError):
@@ -125,6 +128,21 @@ def _lines(path: Path, name: str) -> Iterator[dict[str, Any]]:
         if not isinstance(line, dict):
             raise Problem(f"{name}: line {number}: is no object; the log is damaged")
         yield line
+
+
+def _raw_lines(path: Path, name: str) -> Iterator[bytes]:
+    """The whole lines of a log, one at a time: the log of a long replay is larger than memory."""
+    try:
+        with path.open("rb") as stream:
+            while raw := stream.readline(MOST_RUN_BYTES):
+                if raw.endswith(b"\n"):
+                    yield raw[:-1]
+    except FileNotFoundError:
+        raise Problem(f"{name}: there is no such file") from None
+    except IsADirectoryError:
+        raise Problem(f"{name}: this is a folder; give a file") from None
+    except (OSError, ValueError) as error:
+        raise Problem(f"{name}: not read: {reason(error)}") from None
 
 
 def _plan(saved: Saved, changes: Mapping[str, Any], environ: Mapping[str, str]) -> Plan:
