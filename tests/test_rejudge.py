@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -12,11 +13,11 @@ import pytest
 
 from llmcompat.cli import main
 from llmcompat.engine.rejudge import RejudgeError, rejudge
-from llmcompat.model import Ask, Result, Status, TargetRun, UseCase
-from llmcompat.reports.json_run import from_json
+from llmcompat.model import Ask, Result, Run, Status, TargetRun, UseCase
+from llmcompat.reports.json_run import from_json, to_json
 from llmcompat.simulator.server import running
 from tests.checking import checklist
-from tests.reporting import result
+from tests.reporting import exchange, result, target_run
 
 TODAY = date(2026, 11, 22)
 
@@ -190,3 +191,48 @@ def test_bad_input_is_one_line(
     err = quiet.readouterr().err
     assert said in err
     assert len(err.splitlines()) == 1
+
+
+def test_what_was_found_of_the_application_fills_the_yours_cells(
+    healthy: Path, tmp_path: Path, quiet: pytest.CaptureFixture[str]
+) -> None:
+    saved = loaded(healthy)
+    wire = (exchange("e1", probe="rehearsal"), exchange("e2", probe="rehearsal"))
+    own = [
+        result("rehearsal-429", item="retries", side="yours", exchanges=("e2",)),
+        result("your-alert-arrives", item="billing", side="yours", status=Status.FAIL, seen="404"),
+    ]
+    file, every = tmp_path / "rehearsal.json", tmp_path / "every.json"
+    file.write_text(to_json(Run("0.1.0", "x", 1.0, (target_run(*own, exchanges=wire),))), encoding="utf-8")
+    assert main(["judge", str(healthy), "--yours", str(file), "--export", str(every)]) == 1
+    out = quiet.readouterr().out
+    assert re.search(r"Retries and errors +holds .* holds\n", out)
+    assert re.search(r"Billing and alerts +holds .* fails\n", out)
+    assert "yours, not tested: prompts, long prompts, tool calls, JSON outputs, streaming parser" in " ".join(
+        out.split()
+    )
+    run = loaded(every)
+    assert len(run.exchanges) == len(saved.exchanges) + 1  # only what a result names
+    (added,) = (each for each in run.checks if each.id == "rehearsal-429")
+    assert [each.probe for each in run.exchanges if each.id in added.exchanges] == ["rehearsal"]
+    # what is held already is replaced, and judging again leaves it
+    assert main(["judge", str(every), "--yours", str(file)]) == 1
+    assert main(["judge", str(every), "--format", "json"]) == 1
+    quiet.readouterr()
+    assert main(["judge", str(healthy), "--yours", str(healthy)]) == 2
+    assert "holds nothing about your application" in quiet.readouterr().err
+
+
+def test_a_rehearsal_is_judged_again_without_the_endpoints_checklist(
+    tmp_path: Path, quiet: pytest.CaptureFixture[str]
+) -> None:
+    own = result("rehearsal-429", item="retries", side="yours", status=Status.FAIL)
+    settings = {"provider": "example", "base_url": "https://api.example.test/v1", "model": "m1"}
+    file = tmp_path / "rehearsal.json"
+    run = Run("0.1.0", "x", 1.0, (target_run(own, settings=settings),))
+    file.write_text(to_json(run), encoding="utf-8")
+    assert main(["judge", str(file), "--export", str(tmp_path / "again.json")]) == 1
+    out = quiet.readouterr().out
+    assert "Verdict on your application" in out
+    assert "Settings that worked" not in out
+    assert [each.id for each in loaded(tmp_path / "again.json").checks] == ["rehearsal-429"]

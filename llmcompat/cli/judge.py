@@ -34,6 +34,16 @@ def judge(
         str | None,
         option("--baseline", panel=CHOICE, metavar="OLD.json", help="Fail only on what got worse since."),
     ] = None,
+    yours: Annotated[
+        list[str] | None,
+        option(
+            "--yours",
+            panel=CHOICE,
+            metavar="RUN.json",
+            help="Add what was found of your own application: what rehearse, billing test-alert or "
+            "check --workload exported. Repeatable.",
+        ),
+    ] = None,
     checks: options.Checks = None,
     format: Annotated[
         str,
@@ -63,11 +73,12 @@ def judge(
     from llmcompat.cli import streams
     from llmcompat.cli.export import parse_exports, parse_format, write_exports
     from llmcompat.cli.files import read_run
+    from llmcompat.cli.loading import load
     from llmcompat.cli.problems import Problem, printable
     from llmcompat.cli.reference import read_references
     from llmcompat.cli.target import parse_clients, parse_use_case
+    from llmcompat.cli.yours import read_yours
     from llmcompat.engine.decide import Exit, worst
-    from llmcompat.engine.loader import load_checklist
     from llmcompat.engine.rejudge import RejudgeError, rejudge
     from llmcompat.engine.selection import SelectionError
     from llmcompat.reports import FORMATS
@@ -82,7 +93,7 @@ def judge(
         changes["clients"] = parse_clients(client)
     if strict is not None:
         changes["strict"] = strict
-    checklist, today = load_checklist(map(Path, checks or ())), datetime.now(UTC).date()
+    checklist, today = load(map(Path, checks or ())), datetime.now(UTC).date()
     saved = read_run(run)
     if not saved.runs:
         raise Problem(f"{printable(run)}: holds no run; nothing in it can be judged")
@@ -105,6 +116,9 @@ def judge(
                 for each in saved.runs
             ),
         )
+        if yours:
+            own = read_yours(yours)
+            judged = replace(judged, runs=tuple(own.added_to(each, today) for each in judged.runs))
     except (RejudgeError, SelectionError) as error:
         raise Problem(f"{printable(run)}: {printable(str(error), 400)}") from None
     if format == "table":

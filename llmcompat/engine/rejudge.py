@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
 
-from llmcompat.engine.conclude import Against, Brought, conclude
+from llmcompat.engine.conclude import Against, Brought, conclude, with_yours
 from llmcompat.engine.ground import DeadEnd
 from llmcompat.engine.loader import Checklist
 from llmcompat.engine.selection import select
@@ -39,7 +40,12 @@ def rejudge(
     RejudgeError for a run that holds no usable settings, and SelectionError for a selection that leaves
     nothing to judge.
     """
-    settings = _settings(run, changes or {})
+    settings = settings_of(run, changes or {})
+    if run.checks and all(result.side == "yours" for result in run.checks):
+        # the endpoint was not asked, so that its checklist has nothing to say here
+        plain = [replace(result, accepted=None, before=None) for result in run.checks]
+        bare = replace(run, checks=(), stale=(), use_case=settings.use_case)
+        return with_yours(bare, settings, plain, today=today, against=against)
     profile = _profile(run)
     selection = select(checklist, settings)
     known = checklist.checks.keys()
@@ -65,7 +71,7 @@ def rejudge(
         redact=Redactor().text,
         against=against,
         location=run.location,
-        kept=[result for result in run.checks if result.id not in known],
+        kept=[replace(each, accepted=None, before=None) for each in run.checks if each.id not in known],
     )
     of_today = {name for name, _, _ in judged.items}
     kept = tuple(item for item in run.items if item[0] not in of_today)
@@ -80,7 +86,8 @@ def _ending(run: TargetRun) -> DeadEnd | None:
     return DeadEnd(run.stopped, run.exit_code, underway=judged)
 
 
-def _settings(run: TargetRun, changes: Mapping[str, Any]) -> Settings:
+def settings_of(run: TargetRun, changes: Mapping[str, Any] = MappingProxyType({})) -> Settings:
+    """The settings of a saved run, with changes. Raises RejudgeError."""
     known = {name: value for name, value in run.settings.items() if name in Settings.model_fields}
     try:
         return Settings.model_validate({**known, **changes})

@@ -147,6 +147,13 @@ def sarif_message(text: str) -> str:
     return shown.replace("{", "{{").replace("}", "}}")
 
 
+def slack(text: str) -> str:
+    """The text as plain words of a Slack message: no link, mention or channel in it comes to life."""
+    # Slack's guide to formatting: these three characters are all that its markup begins with
+    shown = terminal(text, keep="\n")
+    return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def github_message(text: str) -> str:
     """The text as the message of a workflow command of GitHub: one line, in which newlines are encoded."""
     shown = terminal(text, keep="\n")

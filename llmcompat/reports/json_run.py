@@ -8,7 +8,7 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any
 
@@ -24,6 +24,11 @@ _UNSHOWN = re.compile(
 )
 """Characters that steer a terminal or are not drawn, and that JSON does not escape by itself."""
 
+
+_LONG = 4_000_000
+"""Characters from which on a document is written in ASCII: one emoji in a text makes each of its characters
+take four bytes of memory."""
+_WIDE = re.compile(r"[^\x00-\x7f]")
 
 _DEPTH_OF_A_LINE = 4
 """Below document, runs, run and its lists stand checks and exchanges."""
@@ -42,8 +47,10 @@ def to_json(run: Run) -> str:
         "seconds": run.seconds,
         "runs": run.runs,
     }
-    text = _written(_plain(document))
-    return _UNSHOWN.sub(lambda match: json.dumps(match.group())[1:-1], text) + "\n"
+    pieces = list(_written(_plain(document)))
+    if sum(map(len, pieces)) > _LONG:
+        pieces = [_WIDE.sub(lambda match: json.dumps(match.group())[1:-1], piece) for piece in pieces]
+    return "".join([*pieces, "\n"])
 
 
 def from_json(text: str, *, name: str = "run file") -> Run:
@@ -126,17 +133,23 @@ def schema_text() -> str:
     return json.dumps(json_schema(), indent=2, sort_keys=True) + "\n"
 
 
-def _written(value: Any, depth: int = 0) -> str:
-    """JSON in which each check and each exchange is one line: readable, and short with long streams."""
+def _written(value: Any, depth: int = 0) -> Iterator[str]:
+    """JSON in which each check and each exchange is one line: readable, and short with long streams.
+
+    It comes in pieces, as a run may hold so much that no second copy of it should be made.
+    """
     if depth == _DEPTH_OF_A_LINE or not value or not isinstance(value, (dict, list)):
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
-    if isinstance(value, dict):
-        inner = [f"{json.dumps(name)}: {_written(each, depth + 1)}" for name, each in value.items()]
-    else:
-        inner = [_written(each, depth + 1) for each in value]
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        yield _UNSHOWN.sub(lambda match: json.dumps(match.group())[1:-1], text)
+        return
+    names = [f"{json.dumps(name)}: " for name in value] if isinstance(value, dict) else [""] * len(value)
     start, end = "{}" if isinstance(value, dict) else "[]"
-    rows = ",\n".join(f"{' ' * (depth + 1)}{row}" for row in inner)
-    return f"{start}\n{rows}\n{' ' * depth}{end}"
+    before = f"{start}\n{' ' * (depth + 1)}"
+    for name, each in zip(names, value.values() if isinstance(value, dict) else value, strict=True):
+        yield before + name
+        yield from _written(each, depth + 1)
+        before = f",\n{' ' * (depth + 1)}"
+    yield f"\n{' ' * depth}{end}"
 
 
 def _plain(value: Any) -> Any:

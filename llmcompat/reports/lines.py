@@ -130,6 +130,16 @@ def count(results: Iterable[Result]) -> str:
     return ", ".join(f"{number} {_plural(word, number)}" for number, word in counted if number)
 
 
+def only_yours(run: TargetRun) -> bool:
+    """Whether the run is about the user's application alone: the endpoint was not asked."""
+    return bool(run.checks) and all(result.side == "yours" for result in run.checks)
+
+
+def verdict_on(run: TargetRun) -> str:
+    """What the verdict of this run is about."""
+    return "your application" if only_yours(run) else "the endpoint"
+
+
 def guide_lines(run: TargetRun) -> list[Line]:
     """The guide's seven lines in its order, also those of which nothing ran."""
     known = {name: (title, sentence) for name, title, sentence in run.items}

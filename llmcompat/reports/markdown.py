@@ -11,6 +11,7 @@ from datetime import date
 from typing import Literal
 
 from llmcompat.declare import Check
+from llmcompat.engine.application import traffic_lines
 from llmcompat.engine.decisions import decide_by_people
 from llmcompat.engine.judge import judge, level_for
 from llmcompat.engine.loader import GUIDE, Checklist
@@ -24,6 +25,7 @@ from llmcompat.reports.escape import markdown as words
 from llmcompat.reports.escape import markdown_block, markdown_code, markdown_link, shorten
 from llmcompat.reports.markers import EMPTY, MEASURED, SIMULATED, Marker, slug
 from llmcompat.reports.snippets import settings_that_worked
+from llmcompat.reports.spend import most_spent
 from llmcompat.reports.standing import stale_words
 from llmcompat.settings import Settings
 
@@ -292,6 +294,8 @@ class _Page:
         if run.reference is not None:
             against = self._words(lines.reference_words(run.reference))
             yield line(f"**Held against** {against}.", "document/reference")
+        for number, known in enumerate(traffic_lines(run.settings, run.profile)):
+            yield line(self._words(known), f"document/application{number}")
         yield self.marker.block("\n".join(self._verdict_table()), "document/verdict")
         yield line(_RENEWED, "document/how")
         yield line("## The guide's seven lines", "section/guide")
@@ -299,9 +303,10 @@ class _Page:
         if others := lines.other_lines(run):
             yield line("## What compatibility leaves out", "section/beside")
             yield "\n".join(self._listed([self._beside(each) for each in others], "beside/more"))
-        simulated = " (in the simulation)" if run.simulated else ""
-        yield line(f"## Settings that worked{simulated}", "section/settings")
-        yield self.marker.block("\n\n".join(self._settings()), "document/settings")
+        if not lines.only_yours(run):
+            simulated = " (in the simulation)" if run.simulated else ""
+            yield line(f"## Settings that worked{simulated}", "section/settings")
+            yield self.marker.block("\n\n".join(self._settings()), "document/settings")
         yield line("## Still open", "section/open")
         yield "\n".join(self._listed(list(self._open()), "open/more"))
         yield from _to_do(self.marker)
@@ -310,10 +315,12 @@ class _Page:
         yield from self._evidence()
         yield line("## What it took", "section/spend")
         spent = self._words("; ".join(lines.spend_words(run.spend, run.settings)))
-        yield line(f"{spent}; {run.seconds:.1f} s.", "document/spend")
+        items = most_spent(run)
+        by_item = f" {self._words(items[:1].upper() + items[1:])}." if items else ""
+        yield line(f"{spent}; {run.seconds:.1f} s.{by_item}", "document/spend")
 
     def _verdict_table(self) -> Iterator[str]:
-        yield "| use case | verdict on the endpoint | model | mode | route |"
+        yield f"| use case | verdict on {lines.verdict_on(self.run)} | model | mode | route |"
         yield "| --- | --- | --- | --- | --- |"
         target = self.run.target
         for name, verdict in self.run.verdicts.items():

@@ -70,6 +70,16 @@ def tokens_by_item(run: TargetRun) -> list[ItemSpend]:
     ]
 
 
+def most_spent(run: TargetRun, most: int = 5) -> str:
+    """The items that took most tokens, in words; "" where none was counted. It holds titles as they are."""
+    spent = sorted((each for each in tokens_by_item(run) if each.tokens), key=lambda each: -each.tokens)
+    if not spent:
+        return ""
+    told = [f"{each.title.partition(':')[0]} {each.tokens:,}" for each in spent[:most]]
+    rest = sum(each.tokens for each in spent[most:])
+    return f"tokens by item: {', '.join([*told, *([f'all others {rest:,}'] if rest else [])])}"
+
+
 def _pricing(settings: Mapping[str, Any]) -> Pricing | None:
     try:
         return Pricing.model_validate(settings.get("pricing"))

@@ -11,12 +11,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from llmcompat.engine.application import traffic_lines
 from llmcompat.model import Level, Reference, Result, Run, Status, TargetRun
 from llmcompat.reports import lines
 from llmcompat.reports.comparison_table import comparison_parts
 from llmcompat.reports.escape import one_line, shorten, terminal
 from llmcompat.reports.rendering import Phrases, Uncoloured, heading, pairs, say, to_text
 from llmcompat.reports.snippets import settings_that_worked
+from llmcompat.reports.spend import most_spent
 
 _MOST_SEEN = 600
 _MOST_NOTE = 200
@@ -73,17 +75,21 @@ def _target(run: TargetRun, *, verbose: bool) -> Iterable[RenderableType]:
         yield say(f"SIMULATED: {lines.SIMULATED}.", "bold yellow")
     if run.stopped:
         yield say(f"STOPPED EARLY: {one_line(run.stopped, _MOST_SEEN)}", "bold red")
+    for known in traffic_lines(run.settings, run.profile):
+        yield say(one_line(known, _MOST_SEEN))
     yield Text()
     yield _line_table("The guide's seven lines", lines.guide_lines(run), yours=True)
     if others := lines.other_lines(run):
         yield Text()
         yield _line_table("What compatibility leaves out", others, yours=False)
-    if failing := lines.regressions(run):
-        yield heading("What fails" if run.reference is None else "What got worse")
-        for number, result in enumerate(failing):
-            if number:
-                yield Text()
-            yield opened(result, run.reference)
+    fails = "What fails" if run.reference is None else "What got worse"
+    for side, words in (("endpoint", fails), ("yours", f"Your requests: {fails[0].lower()}{fails[1:]}")):
+        if failing := [result for result in lines.regressions(run) if result.side == side]:
+            yield heading(words)
+            for number, result in enumerate(failing):
+                if number:
+                    yield Text()
+                yield opened(result, run.reference)
     if run.reference is not None and (apart := lines.failing_there_too(run)):
         yield heading(f"Fails in {one_line(lines.reference_words(run.reference), 200)} too")
         yield from (_apart(result, run.reference) for result in apart)
@@ -99,8 +105,9 @@ def _target(run: TargetRun, *, verbose: bool) -> Iterable[RenderableType]:
         for why, results in skipped.items():
             yield _group(f"{len(results)} skipped: {why}", results, verbose=verbose)
     yield from _remarks(run, verbose=verbose)
-    yield heading("Settings that worked" + (" (in the simulation)" if run.simulated else ""))
-    yield from _settings(run)
+    if not lines.only_yours(run):
+        yield heading("Settings that worked" + (" (in the simulation)" if run.simulated else ""))
+        yield from _settings(run)
     yield from _verdicts(run)
     yield heading("Still open")
     yield from (say(f"  - {one_line(each, _MOST_SEEN)}") for each in run.open)
@@ -108,6 +115,8 @@ def _target(run: TargetRun, *, verbose: bool) -> Iterable[RenderableType]:
         yield say("  nothing")
     yield Text()
     yield say(f"{'; '.join(lines.spend_words(run.spend, run.settings))}; {run.seconds:.1f} s.", "dim")
+    if spent := most_spent(run):
+        yield say(f"{one_line(spent, _MOST_SEEN)}.", "dim")
 
 
 def _header(run: TargetRun) -> RenderableType:
@@ -256,7 +265,8 @@ def _verdicts(run: TargetRun) -> Iterable[RenderableType]:
     what = f"{one_line(target.model, 120)}, mode {one_line(lines.mode_words(target.mode), 300)}"
     what += f", {one_line(target.base_url, 200)}"
     yield heading(
-        "Verdict on the endpoint" + (" (simulated: documented, not measured)" if run.simulated else "")
+        f"Verdict on {lines.verdict_on(run)}"
+        + (" (simulated: documented, not measured)" if run.simulated else "")
     )
     rows: list[tuple[str, RenderableType]] = []
     for name, verdict in run.verdicts.items():
