@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llmcompat.api import Api, Basics, called, holds, named, not_called, says, tool
+    from llmcompat.billing.balance import BalanceTold, balance_told
+    from llmcompat.billing.usage import Tokens, stated_cost, tokens_of
     from llmcompat.declare import (
         Check,
         Probe,
@@ -41,13 +43,15 @@ if TYPE_CHECKING:
         plausible_tokens,
     )
     from llmcompat.sdk import SdkOutcome, sdk_model, sdk_outcome, sdk_request, sdk_version
-    from llmcompat.settings import Settings
+    from llmcompat.settings import Pricing, Settings
     from llmcompat.wire.client import parse_duration, retry_after
     from llmcompat.wire.redaction import INVALID_KEY
     from llmcompat.wire.sse import Block
 
 _HOMES = {
     "api": "Api Basics called holds named not_called says tool",
+    "billing.balance": "BalanceTold balance_told",
+    "billing.usage": "Tokens stated_cost tokens_of",
     "declare": "Check Probe blocked check fail manual measure note probe show skip unanswered",
     "model": "Exchange",
     "profiles.schema": "Fact Profile",
@@ -56,7 +60,7 @@ _HOMES = {
         "plausible_tokens"
     ),
     "sdk": "SdkOutcome sdk_model sdk_outcome sdk_request sdk_version",
-    "settings": "Settings",
+    "settings": "Pricing Settings",
     "wire.client": "parse_duration retry_after",
     "wire.redaction": "INVALID_KEY",
     "wire.sse": "Block",
@@ -69,6 +73,7 @@ __all__ = [
     "MISSING",
     "OWNERS",
     "Api",
+    "BalanceTold",
     "Basics",
     "Block",
     "Check",
@@ -76,13 +81,16 @@ __all__ = [
     "Exchange",
     "Exchanges",
     "Fact",
+    "Pricing",
     "Probe",
     "Profile",
     "Replies",
     "Reply",
     "SdkOutcome",
     "Settings",
+    "Tokens",
     "ToolCall",
+    "balance_told",
     "blocked",
     "called",
     "check",
@@ -108,6 +116,8 @@ __all__ = [
     "sdk_version",
     "show",
     "skip",
+    "stated_cost",
+    "tokens_of",
     "tool",
     "unanswered",
 ]

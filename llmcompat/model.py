@@ -117,7 +117,7 @@ class Unasked:
     reason: str
     owner: str | None = None
     cut: bool = False
-    """It was under way when the run ended, so that what it brought is not whole."""
+    """It broke, or was under way when the run ended, so that what it brought is not whole."""
 
 
 @dataclass(frozen=True, slots=True)

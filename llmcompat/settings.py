@@ -27,6 +27,8 @@ class Pricing(BaseModel):
     cached_input: float | None = None
     source: str = ""
     as_of: date | None = None
+    own: bool = False
+    """The user gives it in the project file, so that nothing published goes before it."""
 
     @property
     def is_free(self) -> bool:
@@ -50,6 +52,25 @@ class LatencyBudget(BaseModel):
     """Seconds until the first token of a stream, at the median."""
     tokens_per_second: float | None = Field(default=None, gt=0)
     """At least so many after the first one, at the median."""
+
+
+class Peak(BaseModel):
+    """The most that the application sent in one minute; what is None is not known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    tokens_per_minute: int | None = Field(default=None, ge=1)
+    """Of prompts and answers together."""
+
+
+class PromptSizes(BaseModel):
+    """How long the application's prompts are, in tokens; what is None is not known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    p50: int | None = Field(default=None, ge=0)
+    p99: int | None = Field(default=None, ge=0)
 
 
 class Settings(BaseModel):
@@ -89,6 +110,10 @@ class Settings(BaseModel):
     latency: LatencyBudget = LatencyBudget()
     monthly_usd: float | None = Field(default=None, ge=0)
     """What the application may cost a month."""
+    calls: tuple[str, ...] = ()
+    """The paths that the application calls, such as /v1/chat/completions."""
+    peak: Peak | None = None
+    prompt_tokens: PromptSizes | None = None
     role: str | None = None
     """The name of the target in the project file."""
     accepted: tuple[Acceptance, ...] = ()

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 
-from llmcompat.cli import (
-    accept,
-    check,
-    checklist,
-    compare,
-    config,
-    diff,
-    explain,
-    incident,
-    init,
-    judge,
-    listing,
-    providers,
-    serve,
-    show,
-    sign,
-)
+from llmcompat.cli import loading
 from llmcompat.cli.streams import out, prepare, say
 from llmcompat.version import __version__
 
@@ -38,6 +26,7 @@ _NOTHING_RAN = 2
 CHECK = "Check"
 COMPARE = "Compare and judge again"
 DOCUMENT = "Decide and document"
+APPLICATION = "Your application"
 LOOK_UP = "Look up"
 BENCH = "Test bench"
 
@@ -69,28 +58,216 @@ EPILOG = """
 **Completion for your shell**: `llmcompat --install-completion`. NO_COLOR=1 leaves colours out.
 """
 
-app = typer.Typer(
-    name="llmcompat",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    rich_markup_mode="markdown",
-    epilog=EPILOG,
-    pretty_exceptions_enable=False,
-)
-app.command(epilog=check.EPILOG, rich_help_panel=CHECK)(check.check)
-app.command(epilog=show.EPILOG, rich_help_panel=CHECK)(show.show)
-app.command(epilog=init.EPILOG, rich_help_panel=CHECK)(init.init)
-app.command(rich_help_panel=CHECK)(config.config)
-app.command(epilog=checklist.EPILOG, rich_help_panel=DOCUMENT)(checklist.checklist)
-app.command(epilog=sign.EPILOG, rich_help_panel=DOCUMENT)(sign.sign)
-app.command(epilog=accept.EPILOG, rich_help_panel=DOCUMENT)(accept.accept)
-app.command(epilog=compare.EPILOG, rich_help_panel=COMPARE)(compare.compare)
-app.command(epilog=diff.EPILOG, rich_help_panel=COMPARE)(diff.diff)
-app.command(rich_help_panel=COMPARE)(judge.judge)
-app.command(epilog=incident.EPILOG, rich_help_panel=CHECK)(incident.incident)
-app.command("list", rich_help_panel=LOOK_UP)(listing.list_checks)
-app.command(rich_help_panel=LOOK_UP)(explain.explain)
-app.command(epilog=providers.EPILOG, rich_help_panel=LOOK_UP)(providers.providers)
-app.command(epilog=serve.EPILOG, rich_help_panel=BENCH)(serve.serve)
+
+@dataclass(frozen=True)
+class _Command:
+    """Where a command is, and what `llmcompat --help` says of it, so that nothing is imported for that."""
+
+    module: str
+    function: str
+    panel: str
+    short: str
+    epilog: str = ""
+    cls: str = ""
+    interspersed: bool = True
+    """False where what stands behind the command's name is its own, options too."""
+
+    def add_to(self, app: typer.Typer, name: str) -> None:
+        """Make the command, which imports its module."""
+        module = import_module(f"llmcompat.cli.{self.module}")
+        made = getattr(module, self.function)
+        if isinstance(made, typer.Typer):
+            app.add_typer(made, rich_help_panel=self.panel)
+            return
+        more: dict[str, Any] = {"cls": getattr(module, self.cls)} if self.cls else {}
+        app.command(
+            name,
+            epilog=getattr(module, self.epilog) if self.epilog else None,
+            rich_help_panel=self.panel,
+            context_settings=None if self.interspersed else {"allow_interspersed_args": False},
+            **more,
+        )(made)
+
+    def announce(self, app: typer.Typer, name: str) -> None:
+        """Make what only shows that there is such a command."""
+        app.command(name, help=_marked(self.short), rich_help_panel=self.panel)(_only_announced)
+
+
+def _only_announced() -> None:
+    raise AssertionError("a command that is run was made whole")
+
+
+COMMANDS = {
+    "check": _Command(
+        "check",
+        "check",
+        CHECK,
+        "Run the migration checklist on an endpoint: say what holds, what breaks, and what to change.",
+        epilog="EPILOG",
+    ),
+    "show": _Command(
+        "show",
+        "show",
+        CHECK,
+        "Print a saved run, or one finding with its requests as curl commands to try.",
+        epilog="EPILOG",
+    ),
+    "init": _Command(
+        "init",
+        "init",
+        CHECK,
+        "Write llmcompat.yaml into this folder, with a comment for every key; a file that is there stays.",
+        epilog="EPILOG",
+    ),
+    "config": _Command(
+        "config", "config", CHECK, "Show what `check` would go by, and where each value comes from."
+    ),
+    "checklist": _Command(
+        "checklist",
+        "checklist",
+        DOCUMENT,
+        "Print the checklist for a target in Markdown, empty or filled from a run.",
+        epilog="EPILOG",
+    ),
+    "sign": _Command(
+        "sign",
+        "sign",
+        DOCUMENT,
+        "Sign manual lines of a target: who decided, when, and on which facts.",
+        epilog="EPILOG",
+    ),
+    "accept": _Command(
+        "accept",
+        "accept",
+        DOCUMENT,
+        "Accept one deviation of a target: it is shown as accepted and makes no run incompatible.",
+        epilog="EPILOG",
+    ),
+    "capture": _Command(
+        "capture",
+        "capture",
+        APPLICATION,
+        "Run your application before a recording proxy: its requests and answers become a workload file.",
+        epilog="EPILOG",
+        interspersed=False,
+    ),
+    "proxy": _Command(
+        "capture",
+        "proxy",
+        APPLICATION,
+        "Record as `capture` does, for an application that is started elsewhere, until Ctrl-C.",
+        epilog="PROXY_EPILOG",
+    ),
+    "uses": _Command(
+        "uses",
+        "uses",
+        APPLICATION,
+        "Write what your application uses into the project file: features, clients, paths, peak, prompt sizes.",
+        epilog="EPILOG",
+    ),
+    "cost": _Command(
+        "cost",
+        "cost",
+        APPLICATION,
+        "Reckon what your application's requests cost at each target, for a request and for a month.",
+        epilog="EPILOG",
+    ),
+    "rehearse": _Command(
+        "rehearse",
+        "rehearse",
+        APPLICATION,
+        "Run your own code under faults, and judge from outside what it makes of them.",
+        epilog="EPILOG",
+        cls="WithCommand",
+    ),
+    "compare": _Command(
+        "compare",
+        "compare",
+        COMPARE,
+        "Put the targets of saved runs beside each other: checks, figures, published facts.",
+        epilog="EPILOG",
+    ),
+    "diff": _Command(
+        "diff",
+        "diff",
+        COMPARE,
+        "Say what broke, healed or is new between two runs, and how latency and cost moved.",
+        epilog="EPILOG",
+    ),
+    "merge": _Command(
+        "merge",
+        "merge",
+        COMPARE,
+        "Make one run of several: other targets, or parts of the checklist on one target.",
+        epilog="EPILOG",
+    ),
+    "judge": _Command(
+        "judge", "judge", COMPARE, "Judge a saved run again with the checks of this version; nothing is sent."
+    ),
+    "incident": _Command(
+        "incident",
+        "incident",
+        CHECK,
+        "Say in five requests what works and what broke since when, and bundle it for the provider's support.",
+        epilog="EPILOG",
+    ),
+    "list": _Command("listing", "list_checks", LOOK_UP, "List the checklist: every item with its checks."),
+    "explain": _Command(
+        "explain",
+        "explain",
+        LOOK_UP,
+        "Explain one check or item: what is asked, why it matters, and what to change when it fails.",
+    ),
+    "providers": _Command(
+        "providers",
+        "providers",
+        LOOK_UP,
+        "Compare providers, gateways and local servers as published; nothing in it is measured.",
+        epilog="EPILOG",
+    ),
+    "serve": _Command(
+        "serve",
+        "serve",
+        BENCH,
+        "Serve a simulated OpenAI-compatible endpoint, healthy or with named faults, until Ctrl-C.",
+        epilog="EPILOG",
+    ),
+    "billing": _Command(
+        "billing", "app", APPLICATION, "Watch the month's budget and the balance, and tell somebody in time."
+    ),
+}
+"""What the program can do, in the order of its help. A test holds what is said of each to its docstring."""
+
+_CODE = re.compile(r"`([^`]+)`")
+_STRONG = re.compile(r"\*\*([^*]+)\*\*")
+
+
+def _marked(text: str) -> str:
+    """Our Markdown as Rich's own markup: a reader of Markdown takes longer to load than all else here."""
+    text = text.replace("[", "\\[")
+    return _STRONG.sub(r"[bold]\1[/bold]", _CODE.sub(r"[bold cyan]\1[/bold cyan]", text))
+
+
+def program(named: Sequence[str] | None = None, *, announced: bool = True) -> typer.Typer:
+    """The program with these commands (None: all), and with `announced` the names of the others."""
+    whole = COMMANDS if named is None else dict.fromkeys(named)
+    markdown = bool(whole)
+    app = typer.Typer(
+        name="llmcompat",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        rich_markup_mode="markdown" if markdown else "rich",
+        epilog=EPILOG if markdown else _marked(EPILOG),
+        pretty_exceptions_enable=False,
+    )
+    app.callback(invoke_without_command=True, help=root.__doc__ if markdown else _marked(root.__doc__ or ""))(
+        root
+    )
+    for name, command in COMMANDS.items():
+        if name in whole:
+            command.add_to(app, name)
+        elif announced:
+            command.announce(app, name)
+    return app
 
 
 def _version(asked: bool) -> None:
@@ -99,7 +276,6 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
 def root(
     context: typer.Context,
     version: Annotated[
@@ -125,7 +301,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # given as a list they are left alone: on Windows a pattern such as 'stream-*' would become names of files
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = typer.main.get_command(app).main(args=given, prog_name="llmcompat", standalone_mode=False)
+        with loading.command():
+            command = typer.main.get_command(_needed(given))
+            code = command.main(args=given, prog_name="llmcompat", standalone_mode=False)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except (KeyboardInterrupt, typer.Abort):
@@ -134,6 +312,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         return _explain(error)
     return code if isinstance(code, int) else 0
+
+
+def _needed(given: Sequence[str]) -> typer.Typer:
+    """The program as far as these arguments need it: making every command takes longer than most commands."""
+    completing = _being_completed()
+    words = given if completing is None else completing
+    first = next((word for word in words if not word.startswith("-")), "")
+    if first in COMMANDS:
+        return program([first], announced=completing is not None)
+    return program([], announced="--version" not in words)
+
+
+def _being_completed() -> list[str] | None:
+    """The words behind the program's name that a shell asks to complete; None where none asks."""
+    if not os.environ.get("_LLMCOMPAT_COMPLETE", "").startswith("complete_"):
+        return None
+    typed = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS", "")
+    try:
+        return shlex.split(typed)[1:]
+    except ValueError:  # a quote is still open
+        return typed.split()[1:]
 
 
 def _explain(error: Exception) -> int:

@@ -53,15 +53,15 @@ def accept(
     """
     from llmcompat.cli import days, streams
     from llmcompat.cli.layers import folders_of, open_project
+    from llmcompat.cli.loading import load
     from llmcompat.cli.problems import Problem, printable
-    from llmcompat.engine.loader import load_checklist
     from llmcompat.project import FILE_NAME
     from llmcompat.project.edit import add_accepted, remove_accepted
 
     found = open_project(project, without=False)
     if found is None:
         raise Problem(f"no {FILE_NAME} here or in a folder above to write it into; make one: llmcompat init")
-    id, case = _named(check, load_checklist(folders_of(checks or (), found)))
+    id, case = _named(check, load(folders_of(checks or (), found)))
     who = _target(target, found)
     same = _entries(found.content.accepted, id, case, who)
     name = f"{id}:{case}" if case else id

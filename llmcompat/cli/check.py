@@ -172,6 +172,13 @@ def check(
             "FORMAT:PATH. Repeatable.",
         ),
     ] = None,
+    workload: options.WorkloadFile = None,
+    answers: options.AnswersFile = None,
+    model_map: options.ModelMap = None,
+    compare_with: options.CompareWith = None,
+    unsigned_data: options.UnsignedData = False,
+    strict_input: options.StrictInput = False,
+    workload_only: options.WorkloadOnly = False,
     quiet: Annotated[bool, option("--quiet", "-q", panel=OUTPUT, help="No progress.")] = False,
     verbose: options.Verbose = 0,
 ) -> int:
@@ -181,8 +188,10 @@ def check(
     from llmcompat.cli.layers import folders_of, open_project
     from llmcompat.cli.problems import Problem
     from llmcompat.cli.progress import progress
+    from llmcompat.cli.replaying import Asked, only_replay, prepare_replay, with_earlier
     from llmcompat.cli.resume import answers_of, goes_on, read_saved
     from llmcompat.cli.runlog import end_log, open_log
+    from llmcompat.cli.streams import say
     from llmcompat.cli.target import gather
 
     asked = gather(given)
@@ -203,20 +212,34 @@ def check(
         checklist, plans = goes_on(saved, asked.rest, folders_of(checks or [], found))
     else:
         checklist, plans = prepare(targets or [], asked, checks or [], found, with_key=not dry_run)
-    answers = answers_of(saved, plans)
-    # a rehearsal sends the target nothing: lines on what was asked would mislead
+    wanted = Asked(
+        workload, answers, tuple(model_map or ()), compare_with, unsigned_data, strict_input, workload_only
+    )
+    replaying = prepare_replay(wanted, found, plans, checklist)
+    if workload_only:
+        plans = only_replay(plans)
+    known = answers_of(saved, plans)
+    replaying = with_earlier(replaying, resume, log, saved, plans)
+    # a dry run sends the target nothing: lines on what was asked would mislead
     shown = progress(quiet=quiet or dry_run, verbose=verbose > 0)
     if dry_run:
-        from llmcompat.cli import rehearsal, streams
+        from llmcompat.cli import streams
+        from llmcompat.cli.dry_run import as_json, as_text, estimate
 
-        estimates, code = rehearsal.rehearse(checklist, plans, shown)
-        streams.out(rehearsal.as_json(estimates) if format == "json" else rehearsal.as_text(estimates))
+        estimates, code = estimate(checklist, plans, shown)
+        streams.out(as_json(estimates) if format == "json" else as_text(estimates))
+        if replaying is not None:
+            say(replaying.estimate(plans[0].settings.repeat))
         return code
     from llmcompat.cli.execute import execute
 
     references = _references(checklist, source, baseline)
     started = open_log(log, plans)
-    outcome = execute(checklist, plans, shown, references=references, answers=answers, log=started)
+    for line in replaying.notes() if replaying is not None else ():
+        say(line)
+    outcome = execute(
+        checklist, plans, shown, references=references, answers=known, log=started, replaying=replaying
+    )
     code = _report(
         outcome.run, format, exports, verbose=verbose, notes=outcome.notes, interrupted=outcome.interrupted
     )
@@ -234,16 +257,16 @@ def prepare(
 ) -> tuple[Checklist, list[Plan]]:
     """All that can be wrong before a request is sent is found for all targets before the first is asked.
 
-    Without `targets` all of the project file are meant. Raises what `plan`, `load_checklist` and `select` do.
+    Without `targets` all of the project file are meant. Raises what `plan`, `load` and `select` do.
     """
     import os
 
     from llmcompat.cli.labels import refuse_twice
     from llmcompat.cli.layers import folders_of, signoff_path, targets_of, verify
+    from llmcompat.cli.loading import load
     from llmcompat.cli.problems import Problem
     from llmcompat.cli.sign import verify_signoff
     from llmcompat.cli.target import plan
-    from llmcompat.engine.loader import load_checklist
     from llmcompat.engine.selection import select
 
     named = targets_of(targets, project, base_url=given.base_url, model=given.model)
@@ -253,7 +276,8 @@ def prepare(
                 raise Problem(f"{name}: goes with one TARGET, and {len(named)} are given")
     plans = [plan(target, given, os.environ, with_key=with_key, project=project) for target in named]
     refuse_twice([target for target in named if target is not None], plans)
-    checklist = load_checklist(folders_of(folders, project))
+    secrets = {secret for each in plans for secret in each.secrets}
+    checklist = load(folders_of(folders, project), secrets=secrets)
     verify(project, checklist)
     verify_signoff(signoff_path(given.signoff, project), checklist)
     for each in plans:

@@ -131,16 +131,16 @@ def _empty(
 
     from llmcompat.cli import days
     from llmcompat.cli.layers import folders_of
+    from llmcompat.cli.loading import load
     from llmcompat.cli.problems import Problem
     from llmcompat.cli.target import plan
-    from llmcompat.engine.loader import load_checklist
     from llmcompat.reports.markdown import empty_checklist
     from llmcompat.wire.redaction import Redactor
 
     if target is None:
         raise Problem(f"give a TARGET (`llmcompat providers` lists them), or a run with {FROM} run.json")
     ready = plan(target, given, os.environ, with_key=False, project=project)
-    loaded = load_checklist(folders_of(checks, project))
+    loaded = load(folders_of(checks, project), secrets=ready.secrets)
     text = empty_checklist(loaded, ready.profile, ready.settings, today=days.today())
     manual = tuple(check.id for check in loaded.checks.values() if check.kind == "manual")
     return Redactor(ready.secrets).text(text), manual

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from llmcompat.cli.layers import Origin
     from llmcompat.cli.target import Plan
     from llmcompat.project import Project
+    from llmcompat.project.schema import Alert
+    from llmcompat.settings import Pricing
 
 _WIDEST_VALUE = 48
 """Characters up to which the places behind the values stand in one column."""
@@ -185,11 +187,33 @@ def _rows(plan: Plan, project: Project | None, environ: Mapping[str, str]) -> It
         yield row(f"budgets.latency.{name}", getattr(settings.latency, name))
     for name, field in _ALWAYS.items():
         yield row(name, _plain(getattr(settings, field)))
+    yield row("budgets.alert_at", list(plan.alert_at))
+    if plan.alert is not None:
+        yield from _alert_rows(plan.alert, origins["budgets.alert"], environ)
+    yield row("prices", _price_words(settings.pricing))
     if project is not None:
         for index, each in project.accepted_entries(*plan.names):
             text = each.check + (f" ({each.case})" if each.case else "") + f": {each.reason}"
             until = f", until {each.until}" if each.until else ""
             yield _Row("accepted", text + until, Origin("file", project.place("accepted", index)))
+
+
+def _alert_rows(alert: Alert, origin: Origin, environ: Mapping[str, str]) -> Iterator[_Row]:
+    """Who is told of a threshold; the webhook's address is a secret and never shown."""
+    if alert.webhook is not None:
+        state = "set" if alert.address(environ) else "not set"
+        value = f"env:{alert.variable}" if alert.variable else "(an address that is not shown)"
+        yield _Row("budgets.alert.webhook", value, origin, state)
+        yield _Row("budgets.alert.format", alert.format, origin)
+    if alert.command is not None:
+        yield _Row("budgets.alert.command", list(alert.command), origin)
+
+
+def _price_words(price: Pricing | None) -> str | None:
+    if price is None:
+        return None
+    cached = "" if price.cached_input is None else f", {price.cached_input:.12g} cached"
+    return f"{price.input:.12g} in, {price.output:.12g} out{cached}; USD per million tokens"
 
 
 def _shared(project: Project | None, signoff: str | None, checks: list[str]) -> Iterator[_Row]:

@@ -36,18 +36,18 @@ def diff(
 
     from llmcompat.cli import streams
     from llmcompat.cli.files import read_run
+    from llmcompat.cli.loading import load
     from llmcompat.cli.problems import Problem, nearest, printable
     from llmcompat.cli.reference import judged_again, pairs, unpaired
     from llmcompat.engine.decide import exit_code, worst
     from llmcompat.engine.difference import difference
-    from llmcompat.engine.loader import load_checklist
     from llmcompat.engine.reference import hold_against, set_apart
     from llmcompat.model import Reference
     from llmcompat.reports.difference import difference_json, difference_markdown, difference_text
 
     if format not in _FORMATS:
         raise Problem(f"--format {printable(format, 40)}: no such format here; {nearest(format, _FORMATS)}")
-    checklist, today = load_checklist(map(Path, checks or ())), datetime.now(UTC).date()
+    checklist, today = load(map(Path, checks or ())), datetime.now(UTC).date()
     before = judged_again(read_run(old), old, checklist, today)
     after = judged_again(read_run(new), new, checklist, today)
     found = pairs(before, after)

@@ -23,12 +23,12 @@ def explain(
     from pathlib import Path
 
     from llmcompat.cli import streams
-    from llmcompat.engine.loader import load_checklist
+    from llmcompat.cli.loading import load
     from llmcompat.profiles import load_profile, shipped_profiles
     from llmcompat.reports.listing import explain_text
 
     text = explain_text(
-        load_checklist(map(Path, checks or ())),
+        load(map(Path, checks or ())),
         id,
         profiles=map(load_profile, shipped_profiles()),
         width=streams.width(),

@@ -11,7 +11,7 @@ from llmcompat.cli.problems import Problem, nearest, printable
 from llmcompat.model import Run
 from llmcompat.reports import FORMATS, SUFFIXES
 
-_WITH_EVIDENCE = ("json", "html")
+_WITH_EVIDENCE = ("json", "html", "markdown")
 """Formats that hold requests and answers whole: readable by the owner only, where the system knows owners."""
 
 

@@ -25,6 +25,9 @@ EPILOG = """
 _EVIDENCE = "*.llmcompat.json"
 """Saved runs hold requests and answers in full: mostly nothing for a repository."""
 
+_IGNORED = (_EVIDENCE, "workload*.jsonl")
+"""What holds the application's prompts: saved runs, and what `capture` recorded."""
+
 
 def init(
     provider: Annotated[
@@ -156,7 +159,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _ignore_evidence(folder: Path) -> str | None:
-    """Keep saved runs out of the repository where this folder is the root of one; what was done, or None."""
+    """Keep saved runs and workloads out of a repository whose root this folder is; what was done, or None."""
     from llmcompat.cli.files import reason
 
     path = folder / ".gitignore"
@@ -164,11 +167,15 @@ def _ignore_evidence(folder: Path) -> str | None:
         return None
     try:
         before = path.read_bytes() if path.is_file() else b""
-        if _EVIDENCE.encode() in (line.strip() for line in before.splitlines()):
+        there = {line.strip() for line in before.splitlines()}
+        missing = [each for each in _IGNORED if each.encode() not in there]
+        if not missing:
             return None
         end = b"\r\n" if b"\r\n" in before else b"\n"
         with path.open("ab") as stream:
-            stream.write((b"" if not before or before.endswith(b"\n") else end) + _EVIDENCE.encode() + end)
+            stream.write(b"" if not before or before.endswith(b"\n") else end)
+            stream.write(b"".join(each.encode() + end for each in missing))
     except OSError as error:
-        return f".gitignore: not changed ({reason(error)}); add {_EVIDENCE}, as saved runs hold your prompts"
-    return f".gitignore: {_EVIDENCE} added, as saved runs hold requests and answers in full"
+        names = " and ".join(_IGNORED)
+        return f".gitignore: not changed ({reason(error)}); add {names}, as they hold your prompts"
+    return f".gitignore: {' and '.join(missing)} added, as they hold requests and answers in full"

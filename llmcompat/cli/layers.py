@@ -17,6 +17,7 @@ from llmcompat.profiles.schema import Profile, Sourced, origin
 from llmcompat.project import Project, TargetEntry, find_project, is_credential, load_project, variables_in
 from llmcompat.project.signatures import FILE_NAME as SIGNOFF
 from llmcompat.project.signatures import find_signoff
+from llmcompat.settings import Pricing
 from llmcompat.yamlfile import Keys
 
 if TYPE_CHECKING:
@@ -125,7 +126,10 @@ def signoff_path(given: str | None, project: Project | None) -> Path:
 def verify(project: Project | None, checklist: Checklist) -> None:
     """Hold the names of checks in the project file against the checklist. Raises ProjectError."""
     if project is not None:
-        project.verify((check.id, check.item) for check in checklist.checks.values())
+        from llmcompat.replay.results import LINES
+
+        pairs = [(check.id, check.item) for check in checklist.checks.values()]
+        project.verify([*pairs, *((id, line.item) for id, line in LINES.items())])
 
 
 class Layers:
@@ -203,6 +207,13 @@ class Layers:
                 self.origins[name] = source
                 return value
         return None
+
+    def price(self, provider: str, model: str) -> Pricing | None:
+        """The user's own price of a model, or None."""
+        found = self.project.price_of(provider, model) if self.project is not None else None
+        if found is not None:
+            self.origins["prices"] = Origin("file", found.source)
+        return found
 
     def merged(
         self,

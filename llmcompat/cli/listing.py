@@ -17,12 +17,12 @@ def list_checks(format: options.ListingFormat = "table", checks: options.Checks 
     from pathlib import Path
 
     from llmcompat.cli import streams
+    from llmcompat.cli.loading import load
     from llmcompat.cli.problems import table_or_json
-    from llmcompat.engine.loader import load_checklist
     from llmcompat.reports.listing import checks_text
 
     as_json = table_or_json(format)
-    checklist = load_checklist(map(Path, checks or ()))
+    checklist = load(map(Path, checks or ()))
     if as_json:
         streams.out(json.dumps(_as_data(checklist), ensure_ascii=False, indent=1))
     else:

@@ -12,6 +12,7 @@ TARGET = "Target"
 REQUESTS = "Requests"
 CHOICE = "What is checked"
 BOUNDS = "Bounds"
+YOURS = "Your application"
 OUTPUT = "Output"
 
 _MOST_COMPLETED = 32 * 1024 * 1024
@@ -146,6 +147,19 @@ def complete_fault(incomplete: str) -> Iterator[tuple[str, str]]:
     return (
         (f"{done}{comma}{name}", fault.summary)
         for name, fault in {**FAULTS, **HARMLESS}.items()
+        if name.startswith(last)
+    )
+
+
+@completing
+def complete_scenario(incomplete: str) -> Iterator[tuple[str, str]]:
+    """Names of the shipped scenarios of a rehearsal; in a comma list, the last part is completed."""
+    from llmcompat.rehearsal.scenario import load_scenarios
+
+    done, comma, last = incomplete.rpartition(",")
+    return (
+        (f"{done}{comma}{name}", each.title)
+        for name, each in load_scenarios().items()
         if name.startswith(last)
     )
 
@@ -452,5 +466,61 @@ TokensPerSecond = Annotated[
         metavar="N",
         help="The least speed of a stream that your application can bear, at the median.",
     ),
+]
+WorkloadFile = Annotated[
+    str | None,
+    option(
+        "--workload",
+        panel=YOURS,
+        metavar="FILE",
+        help="Send these requests of your application too (Batch input JSONL, as `llmcompat capture` writes "
+        "it), and judge their answers beside the old ones.",
+    ),
+]
+AnswersFile = Annotated[
+    str | None,
+    option(
+        "--answers",
+        panel=YOURS,
+        metavar="FILE",
+        help="The old answers (Batch output JSONL). Default: WORKLOAD.answers.jsonl beside the workload.",
+    ),
+]
+ModelMap = Annotated[
+    list[str] | None,
+    option(
+        "--map",
+        panel=YOURS,
+        metavar="OLD=NEW",
+        help="Ask NEW where a request names OLD. Repeatable. Default: the target's model for all.",
+    ),
+]
+CompareWith = Annotated[
+    str | None,
+    option(
+        "--compare-with",
+        panel=YOURS,
+        metavar="TARGET",
+        complete=complete_target,
+        help="PROVIDER:MODEL that compares old and new texts, blind and in both orders; 200 at most.",
+    ),
+]
+UnsignedData = Annotated[
+    bool,
+    option(
+        "--unsigned-data",
+        panel=YOURS,
+        help="Send captured requests to a target though nobody has signed its data policy.",
+    ),
+]
+StrictInput = Annotated[
+    bool,
+    option(
+        "--strict-input", panel=YOURS, help="Refuse a workload with a line that would be skipped otherwise."
+    ),
+]
+WorkloadOnly = Annotated[
+    bool,
+    option("--workload-only", panel=YOURS, help="Replay, and of the checklist only that the target answers."),
 ]
 ListingFormat = Annotated[str, option("--format", panel=OUTPUT, metavar="FORMAT", help="table or json.")]

@@ -34,9 +34,10 @@ def one_line(error: BaseException) -> str | None:
 
     from llmcompat.engine.loader import LoadError
     from llmcompat.engine.selection import SelectionError
+    from llmcompat.workload import WorkloadError
     from llmcompat.yamlfile import YamlError
 
-    if isinstance(error, (LoadError, SelectionError, YamlError)):
+    if isinstance(error, (LoadError, SelectionError, WorkloadError, YamlError)):
         return printable(str(error), 1000)
     if isinstance(error, ValidationError) and error.title == "Settings":
         first = error.errors(include_url=False, include_input=False)[0]

@@ -29,6 +29,9 @@ class Progress(Protocol):
     def show(self, label: str, event: Event) -> None:
         """Take notice of an event."""
 
+    def replayed(self, label: str, done: int, of: int) -> None:
+        """Take notice that so many of the application's own requests have been answered."""
+
 
 def progress(*, quiet: bool, verbose: bool) -> Progress:
     """The way to show progress that suits standard error."""
@@ -93,6 +96,9 @@ class Silent:
     def show(self, label: str, event: Event) -> None:
         """Pass over the event."""
 
+    def replayed(self, label: str, done: int, of: int) -> None:
+        """Pass over it."""
+
 
 class Lines(Silent):
     """A line at the beginning, one for every finished item, and one at the end; more where it is verbose."""
@@ -123,6 +129,11 @@ class Lines(Silent):
             if way.finished < way.items:
                 streams.say(f"{label}: ended with {way.finished} of {way.items} items asked")
 
+    def replayed(self, label: str, done: int, of: int) -> None:
+        """Write a line for each tenth of the requests."""
+        if done == of or done * 10 // of > (done - 1) * 10 // of:
+            streams.say(f"{label}: {done} of {_many(of, 'request')} of yours answered")
+
 
 class Live:
     """Two lines for each target, gone when all have ended: how far it is, and what is under way."""
@@ -134,6 +145,7 @@ class Live:
         self._ways: dict[str, Way] = {}
         self._began: dict[str, float] = {}
         self._took: dict[str, float] = {}
+        self._replayed: dict[str, str] = {}
         console = Console(stderr=True, no_color=not streams.colored(sys.stderr), highlight=False)
         self._console = console
         self._display = Display(
@@ -159,6 +171,10 @@ class Live:
         elif label in self._ways:
             self._took[label] = monotonic() - self._began[label]
 
+    def replayed(self, label: str, done: int, of: int) -> None:
+        """Note it for the target's second line."""
+        self._replayed[label] = f"{done} of {_many(of, 'request')} of yours answered"
+
     def rendered(self) -> RenderableType:
         """The lines of all targets as they are now."""
         from rich.console import Group
@@ -183,7 +199,7 @@ class Live:
                 Text(f"{int(seconds) // 60}:{int(seconds) % 60:02}"),
             )
             parts.append(row)
-            doing = _named(way.under_way) or "waiting for the first answer"
+            doing = self._replayed.get(label) or _named(way.under_way) or "waiting for the first answer"
             doing = "ended" if label in self._took else doing
             parts.append(Text(f"  {doing}"[:widest], style="dim", no_wrap=True, overflow="ellipsis"))
         return Group(*parts)

@@ -81,10 +81,10 @@ def sign(
 
     from llmcompat.cli import days, streams
     from llmcompat.cli.layers import folders_of, open_project, signoff_path
+    from llmcompat.cli.loading import load
     from llmcompat.cli.problems import Problem
     from llmcompat.cli.target import Options, plan
     from llmcompat.engine.judge import manual_lines, signed_target
-    from llmcompat.engine.loader import load_checklist
     from llmcompat.project.signatures import read_signoff
     from llmcompat.wire.redaction import Redactor
 
@@ -110,7 +110,7 @@ def sign(
         rest={"monthly_usd": monthly_usd},
     )
     ready = plan(target, asked, os.environ, with_key=False, project=found)
-    checklist = load_checklist(folders_of(checks or (), found))
+    checklist = load(folders_of(checks or (), found), secrets=ready.secrets)
     own = signed_target(ready.profile, ready.settings)
     lines, without = manual_lines(checklist.checks.values(), ready.profile, ready.settings)
     redact = Redactor(ready.secrets).text

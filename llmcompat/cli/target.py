@@ -13,6 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llmcompat.billing import price_for
+from llmcompat.billing.alerts import secrets_of
+from llmcompat.billing.month import ALERT_AT
 from llmcompat.cli.layers import (
     DEFAULT,
     Layers,
@@ -28,7 +30,7 @@ from llmcompat.profiles import FEATURES, Profile, ProfileError, load_profile, sh
 from llmcompat.profiles.loader import is_path
 from llmcompat.profiles.schema import origin
 from llmcompat.project import Project, is_credential, variable_of, variables_in
-from llmcompat.project.schema import OWN_FIELDS
+from llmcompat.project.schema import OWN_FIELDS, Alert
 from llmcompat.project.signatures import signatures_for
 from llmcompat.settings import LatencyBudget, Pricing, Settings
 from llmcompat.simulator.personas import embedding_model
@@ -120,6 +122,10 @@ class Plan:
     """The environment variables that may hold the key; the first one that is set counts."""
     names: tuple[str | None, ...] = ()
     """What the project file's `accepted` may call the target."""
+    alert_at: tuple[float, ...] = ALERT_AT
+    """Shares of the month's budget at which somebody is told."""
+    alert: Alert | None = None
+    """Who is told."""
 
 
 def plan(
@@ -206,13 +212,14 @@ def plan(
         headers=headers,
         body=body,
         **_choice(options, layers),
+        **_traffic(project),
         role=layers.role,
         signatures=signatures_for(signoff_path(options.signoff, project), Target(who, base_url, models.chat)),
         accepted=project.accepted_for(*names) if project else (),
         loopback=loopback,
         has_key=key is not None or (not with_key and not loopback and not options.simulate and not by_header),
         simulated=options.simulate,
-        pricing=_pricing(profile, base_url, models.chat, now or datetime.now(UTC), own=own),
+        pricing=_priced(layers, profile, base_url, models.chat, now or datetime.now(UTC), own=own),
     )
     secrets = {*known_secrets(environ, profile, also=api_key_env), *values, *_file_secrets(project, environ)}
     return Plan(
@@ -225,6 +232,8 @@ def plan(
         origins=layers.origins,
         key_variables=variables,
         names=names,
+        alert_at=layers.pick("budgets.alert_at", None) or ALERT_AT,
+        alert=layers.pick("budgets.alert", None),
     )
 
 
@@ -324,6 +333,14 @@ def _choice(options: Options, layers: Layers) -> dict[str, Any]:
     return {name: value for name, value in {**chosen, **rest}.items() if value is not None}
 
 
+def _traffic(project: Project | None) -> dict[str, Any]:
+    """What the project file says of the application's own traffic, as settings."""
+    if project is None:
+        return {}
+    content = project.content
+    return {"calls": content.calls, "peak": content.peak, "prompt_tokens": content.prompt_tokens}
+
+
 def _key_variable(options: Options, layers: Layers, base_url: str, home: str | None) -> str | None:
     """The variable that is named for the key; the file's one is for the target's own origin only."""
     found = layers.in_file("api_key_env")
@@ -340,7 +357,11 @@ def _file_secrets(project: Project | None, environ: Mapping[str, str]) -> set[st
     requests = [project.content.request, *(entry.request for entry in project.targets.values())]
     named = {name for each in requests for _, name in variables_in([each.headers, each.body])}
     named |= {entry.api_key_env for entry in project.targets.values() if entry.api_key_env}
-    return {value for name in named if (value := environ.get(name))}
+    values = {value for name in named if (value := environ.get(name))}
+    for each in (project.content, *project.targets.values()):
+        if each.budgets.alert is not None and (address := each.budgets.alert.address(environ)):
+            values |= secrets_of(address)
+    return values
 
 
 def _refuse_beside_simulate(target: str | None, options: Options) -> None:
@@ -595,6 +616,17 @@ def _no_model(who: str, base_url: str, profile: Profile) -> str:
     if is_loopback(base_url):
         return f"{text}; the server lists its models at {base_url}/models"
     return f"{text}, such as {', '.join(profile.models.others[:3])}" if profile.models.others else text
+
+
+def _priced(
+    layers: Layers, profile: Profile, base_url: str, model: str, now: datetime, *, own: bool
+) -> Pricing | None:
+    """The user's own price of the model, else the published one."""
+    price = layers.price(profile.name, model)
+    if price is None and (price := _pricing(profile, base_url, model, now, own=own)) is not None:
+        day = f" ({price.as_of})" if price.as_of else ""
+        layers.origins["prices"] = Origin("profile", f"{price.source}{day}")
+    return price
 
 
 def _pricing(profile: Profile, base_url: str, model: str, now: datetime, *, own: bool) -> Pricing | None:

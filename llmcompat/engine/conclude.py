@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
 from llmcompat.declare import Check
+from llmcompat.engine.application import beyond_limits, unchecked_calls
 from llmcompat.engine.decide import Exit, exit_code, verdict
 from llmcompat.engine.decisions import decide_by_people
 from llmcompat.engine.evidence import gather_evidence
@@ -110,7 +111,7 @@ def conclude(
         use_case=settings.use_case,
         exit_code=int(code),
         verdicts={use_case.value: verdict(results, use_case) for use_case in UseCase},
-        open=tuple(_still_open(results, settings)),
+        open=tuple(_still_open(results, settings, described(profile))),
         settings=redact_value(settings.model_dump(mode="json")),
         basics=brought.basics,
         profile=described(profile),
@@ -129,6 +130,60 @@ def conclude(
         lapsed=decided.lapsed,
         reference=reference,
         location=location,
+    )
+
+
+def with_yours(
+    run: TargetRun,
+    settings: Settings,
+    results: Sequence[Result],
+    *,
+    today: date,
+    exchanges: Sequence[Exchange] = (),
+    spend: Spend | None = None,
+    seconds: float = 0.0,
+    stopped: str | None = None,
+    against: Against | None = None,
+) -> TargetRun:
+    """The run with results about the user's own application added, decided anew over all of them.
+
+    `exchanges`, `spend` and `seconds` are what they took beside the run; `stopped` says why they are not all.
+    """
+    decided = decide_by_people(results, settings, run.target, today)
+    added = hold_against(decided.results, against.run) if against else decided.results
+    everything = [*run.checks, *added]
+    stale = (*run.stale, *decided.stale)
+    stopped = run.stopped or stopped
+    code = exit_code(
+        set_apart(everything, run.reference),
+        settings.use_case,
+        strict=settings.strict,
+        stale=settings.fail_on_stale and bool(stale),
+    )
+    if stopped is not None and code is Exit.COMPATIBLE:
+        code = Exit.NO_ANSWER
+    return replace(
+        run,
+        exit_code=int(code),
+        verdicts={use_case.value: verdict(everything, use_case) for use_case in UseCase},
+        open=tuple(_still_open(everything, settings, run.profile)),
+        seconds=run.seconds + seconds,
+        spend=_together(run.spend, spend) if spend else run.spend,
+        checks=tuple(everything),
+        exchanges=(*run.exchanges, *exchanges),
+        stopped=stopped,
+        stale=stale,
+    )
+
+
+def _together(one: Spend, other: Spend) -> Spend:
+    usd = None if one.usd is None or other.usd is None else one.usd + other.usd
+    return Spend(
+        requests=one.requests + other.requests,
+        prompt_tokens=one.prompt_tokens + other.prompt_tokens,
+        completion_tokens=one.completion_tokens + other.completion_tokens,
+        usd=usd,
+        held_back=one.held_back + other.held_back,
     )
 
 
@@ -189,7 +244,7 @@ _YOURS = {
 """The guide's seven lines, as the application's own part of each is called."""
 
 
-def _still_open(results: list[Result], settings: Settings) -> Iterator[str]:
+def _still_open(results: list[Result], settings: Settings, profile: Mapping[str, Any]) -> Iterator[str]:
     """What stands between this run and "ready": nothing here says anything of the user's own code."""
     if settings.simulated:
         yield "the endpoint itself was not asked: all of this is documented, not measured"
@@ -197,6 +252,10 @@ def _still_open(results: list[Result], settings: Settings) -> Iterator[str]:
     untested = [words for item, words in _YOURS.items() if item not in tested]
     if untested:
         yield f"yours, not tested: {', '.join(untested)}"
+    known = settings.model_dump(mode="json")
+    if unchecked := unchecked_calls(known):
+        yield f"your application calls, not checked: {', '.join(unchecked)}"
+    yield from beyond_limits(known, profile)
     unsigned = [result for result in results if result.kind == "manual" and result.signature is None]
     manual = sum(result.status in (Status.MANUAL, Status.ERROR) for result in unsigned)
     if manual:

@@ -15,8 +15,9 @@ from llmcompat.settings import Settings
 def with_live_facts(settings: Settings, profile: Profile, models_list: Reply) -> Settings:
     """The settings with what this run's model list says of the model; `live` names what was taken.
 
-    A price above nought is taken where a key is set. A context window is taken where none is known, or where
-    the profile's is smaller; one below what the user counts on is a finding of the check `model-advertised`.
+    A price above nought is taken where a key is set, and the one in force is not the user's own. A context
+    window is taken where none is known, or where the profile's is smaller; one below what the user counts on
+    is a finding of the check `model-advertised`.
     A simulation says nothing of the provider.
     """
     if settings.simulated or models_list.refused:
@@ -25,7 +26,8 @@ def with_live_facts(settings: Settings, profile: Profile, models_list: Reply) ->
     if facts is None:
         return settings
     taken: dict[str, Any] = {}
-    if settings.has_key and (day := _day(models_list)) is not None:
+    own = settings.pricing is not None and settings.pricing.own
+    if settings.has_key and not own and (day := _day(models_list)) is not None:
         price = facts.pricing(models_list.exchange.url, day)
         # nought would lift the bound on what the run may spend
         taken |= {"pricing": price} if price is not None and not price.is_free else {}

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -49,6 +50,12 @@ def load_profile(name_or_path: str) -> Profile:
         hint = f"did you mean '{near[0]}'? " if near else ""
         problem = f"no such profile; {hint}shipped: {', '.join(shipped)}; or give a .yaml file"
         raise ProfileError(name_or_path or "''", problem)
+    return _shipped(name)
+
+
+@cache
+def _shipped(name: str) -> Profile:
+    # a profile is frozen, and reading one takes longer than most of what is done with it
     return _parse(f"{name}.yaml", (files("llmcompat.profiles") / "data" / f"{name}.yaml").read_bytes(), name)
 
 
