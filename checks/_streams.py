@@ -41,6 +41,10 @@ def is_blank(data: dict[str, Any]) -> bool:
 
 def chunks_of(reply: Reply) -> list[Chunk]:
     """The chunks of a stream without errors and pings; empty where the body is one JSON document."""
+    return reply.once("streams.chunks", lambda: _chunks(reply))
+
+
+def _chunks(reply: Reply) -> list[Chunk]:
     if isinstance(reply.document, dict):
         return []
     return [chunk for chunk in reply.all_chunks if not is_error(chunk.data) and not is_ping(chunk.data)]
@@ -49,14 +53,16 @@ def chunks_of(reply: Reply) -> list[Chunk]:
 def described(reply: Reply) -> list[Chunk]:
     """The chunks whose metadata count: neither blank nor an empty chunk before the first choice."""
     found = [chunk for chunk in chunks_of(reply) if not is_blank(chunk.data)]
-    while found and found[0].data.get("choices") == [] and not found[0].data.get("usage"):
-        found = found[1:]
-    return found
+    first = next(
+        (at for at, chunk in enumerate(found) if chunk.data.get("choices") != [] or chunk.data.get("usage")),
+        len(found),
+    )
+    return found[first:]
 
 
 def has_error(reply: Reply) -> bool:
     """Whether a stream holds an event that tells of an error."""
-    return any(is_error(chunk.data) for chunk in reply.all_chunks)
+    return reply.once("streams.error", lambda: any(is_error(chunk.data) for chunk in reply.all_chunks))
 
 
 def readable(exchanges: Exchanges) -> tuple[Reply, ...]:

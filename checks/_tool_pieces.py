@@ -34,7 +34,7 @@ class StreamedCall:
     def values(self, name: str) -> list[Any]:
         """The values of `id` or `type` of the pieces, or of a key of their functions, without absent ones."""
         sources = self.pieces if name in ("id", "type") else [dig(piece, "function") for piece in self.pieces]
-        return [source[name] for source in sources if isinstance(source, Mapping) and name in source]
+        return [source[name] for source in sources if isinstance(source, (dict, Mapping)) and name in source]
 
     @property
     def name(self) -> Any:
@@ -60,6 +60,10 @@ def pieces_of(reply: Reply) -> list[Any]:
 
 def streamed_calls(reply: Reply) -> list[StreamedCall]:
     """The calls of a stream: by index where there is one, else a new id or a name begins a call."""
+    return reply.once("tool_pieces.calls", lambda: _calls(reply))
+
+
+def _calls(reply: Reply) -> list[StreamedCall]:
     calls: list[StreamedCall] = []
     for piece in pieces_of(reply):
         if not isinstance(piece, dict):

@@ -146,6 +146,10 @@ def _items(reply: Reply) -> list[dict[str, Any]]:
 
 def _vectors(reply: Reply) -> list[list[float]]:
     """The vectors as lists of numbers; blocked where they are anything else."""
+    return reply.once("embeddings.vectors", lambda: _numbers(reply))
+
+
+def _numbers(reply: Reply) -> list[list[float]]:
     vectors = [item.get("embedding") for item in _items(reply)]
     if not all(_is_vector(vector) for vector in vectors):
         blocked("embeddings-vectors")
@@ -153,12 +157,7 @@ def _vectors(reply: Reply) -> list[list[float]]:
 
 
 def _is_vector(value: object) -> bool:
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(isinstance(number, (int, float)) and not isinstance(number, bool) for number in value)
-        and any(value)
-    )
+    return isinstance(value, list) and bool(value) and set(map(type, value)) <= {int, float} and any(value)
 
 
 def _cosine(one: list[float], other: list[float]) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -62,18 +63,32 @@ OWNERS: Final = {
 MAX_DEPTH = 200
 """Levels of nesting up to which JSON is read."""
 
+MAX_DIGITS = 300
+"""Digits of an integer up to which JSON is read: what is longer is no float, and a check that divides by it
+breaks."""
+_LONG_INTEGER = re.compile(rf"(?<![0-9])[0-9]{{{MAX_DIGITS + 1}}}")
+_LONG_INTEGER_BYTES = re.compile(_LONG_INTEGER.pattern.encode())
+
 _POSITION = re.compile(r"-?[0-9]{1,9}")
 
 
 def load_json(text: str | bytes) -> Any:
     """Strict JSON (NaN and Infinity refused), or ValueError for anything else, however deep or long."""
+    long = _LONG_INTEGER.search(text) if isinstance(text, str) else _LONG_INTEGER_BYTES.search(text)
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        # a reader of our own is slow: it is asked only where so many digits stand somewhere
+        value = json.loads(text, parse_constant=_refuse_constant, parse_int=_integer if long else None)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     if _too_deep(value):
         raise ValueError("nested too deeply")
     return value
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"an integer has more than {MAX_DIGITS} digits")
+    return int(digits)
 
 
 def _too_deep(value: object) -> bool:
@@ -104,7 +119,7 @@ def is_int(value: object) -> bool:
 def dig(value: object, path: str) -> Any:
     """The value at a dotted path ("choices.0.message"), or MISSING."""
     for step in path.split("."):
-        if isinstance(value, Mapping):
+        if isinstance(value, (dict, Mapping)):  # the abstract class alone is slow to ask
             value = value.get(step, MISSING)
         elif isinstance(value, list) and _POSITION.fullmatch(step) and -len(value) <= int(step) < len(value):
             value = value[int(step)]
@@ -134,7 +149,7 @@ class ToolCall:
             blocked(OWNERS["arguments-json"])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """One `data` payload of a stream that is a JSON object, with its arrival in seconds since the request."""
 
@@ -151,35 +166,84 @@ class Chunk:
 
 _T = TypeVar("_T")
 
-_SMALL_BODY = 64 * 1024
-"""Bytes of a body up to which what was read of it is kept as long as the reply."""
+_SMALL = 256 * 1024
+"""Bytes of memory up to which what was read of a body is kept as long as the reply."""
+
+
+def _weight(body: bytes) -> int:
+    """Bytes of memory that one reading of a body takes, about."""
+    return len(body) + 40 * sum(map(body.count, (b",", b"[", b"{", b"\n", b"\r")))
+
+
+class _Readings:
+    """What was read of one large body."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange  # held, so that no other one gets its id
+        self.values: dict[str, Any] = {}
+        self.weight = 0
 
 
 class _Room:
-    """What was read of large bodies, the last ones used, as far as their bytes do not come to too many."""
+    """What was read of large bodies, the last ones used, as far as there is room for it.
+
+    All readings of a body go together, as each holds parts of the others.
+    """
 
     def __init__(self, most: int) -> None:
-        self._most = most
         self._left = most
-        self._kept: OrderedDict[tuple[int, str], tuple[Exchange, Any]] = OrderedDict()
+        self._kept: OrderedDict[int, _Readings] = OrderedDict()
+        self._lock = threading.RLock()  # a run may be judged while another one goes on; reading reads more
 
-    def get(self, exchange: Exchange, name: str, read: Callable[[], _T]) -> _T:
-        key = (id(exchange), name)  # the entry holds the exchange, so that no other gets its id
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            found: _T = self._kept[key][1]
-            return found
-        while self._kept and len(exchange.body) > self._left:
-            _, (oldest, _) = self._kept.popitem(last=False)
-            self._left += len(oldest.body)
-        value = read()
-        if len(exchange.body) <= self._left:
-            self._kept[key] = (exchange, value)
-            self._left -= len(exchange.body)
-        return value
+    def get(self, exchange: Exchange, name: str, weight: int, read: Callable[[], _T]) -> _T:
+        """What `read` gives, which takes so many bytes of memory."""
+        with self._lock:
+            readings = self._kept.get(id(exchange))
+            if readings is not None and name in readings.values:
+                self._kept.move_to_end(id(exchange))
+                found: _T = readings.values[name]
+                return found
+            self._free(weight, but=exchange)
+            value = read()
+            self._keep(exchange, name, value, weight if value else 0)
+            return value
+
+    def _keep(self, exchange: Exchange, name: str, value: object, weight: int) -> None:
+        self._free(weight, but=exchange)  # reading reads more, which is kept as well
+        if weight > self._left:
+            return
+        readings = self._kept.setdefault(id(exchange), _Readings(exchange))
+        self._kept.move_to_end(id(exchange))
+        readings.values[name] = value
+        readings.weight += weight
+        self._left -= weight
+
+    def clear(self) -> None:
+        """Keep nothing."""
+        with self._lock:
+            self._left += sum(readings.weight for readings in self._kept.values())
+            self._kept.clear()
+
+    def _free(self, weight: int, *, but: Exchange) -> None:
+        for key in list(self._kept):
+            if weight <= self._left:
+                return
+            if key != id(but):
+                self._left += self._kept.pop(key).weight
 
 
-_LARGE = _Room(4 * 1024 * 1024)
+_LARGE = _Room(96 * 1024 * 1024)
+
+
+def forget_readings() -> None:
+    """Free the memory of what was read of large bodies: after a run has been judged nobody asks for it."""
+    _LARGE.clear()
+
+
+_PARSED = ("document", "blocks", "chunks")
+"""What takes the memory: all else is read from these, and holds little more than places in them."""
+_OF_PARSED = 16
+"""How many times less memory one of all else takes."""
 
 
 class Reply:
@@ -201,10 +265,19 @@ class Reply:
         self.number = number
         self.owner = owner or OWNERS["refused"]
         self.called = called
-        self.attempts: tuple[Reply, ...] = (self,)
-        """Every time that this was asked because the model did not obey; the last one is this reply."""
+        self._earlier: tuple[Reply, ...] = ()
         self.grounds: tuple[Reply, ...] = ()
         self._known: dict[str, Any] = {}
+
+    @property
+    def attempts(self) -> tuple[Reply, ...]:
+        """Every time that this was asked because the model did not obey; the last one is this reply."""
+        return (*self._earlier, self)
+
+    @attempts.setter
+    def attempts(self, attempts: tuple[Reply, ...]) -> None:
+        # not itself: what is read of a body is freed with its last reader, and not when memory is swept
+        self._earlier = attempts[:-1]
 
     # --- the exchange itself: judges nothing
 
@@ -249,7 +322,7 @@ class Reply:
     @property
     def document(self) -> Any:
         """The body as JSON, MISSING where it is not JSON."""
-        return self._read("document", self._document)
+        return self.once("document", self._document)
 
     def _document(self) -> Any:
         try:
@@ -257,13 +330,22 @@ class Reply:
         except ValueError:
             return MISSING
 
-    def _read(self, name: str, read: Callable[[], _T]) -> _T:
+    @cached_property
+    def _body_weight(self) -> int:
+        return _weight(self.body)
+
+    def once(self, name: str, read: Callable[[], _T]) -> _T:
         """What was read of the body, once: kept here of a small body, of large ones as far as there is room.
 
-        Data takes some twenty times the memory of the bytes that spell it.
+        Whoever gets it changes nothing in it. `name` tells what was read from all else that is read of a
+        body; a read that ends the check is not kept. Data takes some twenty times the memory of the bytes
+        that spell it, and more if someone wants it to.
         """
-        if len(self.body) > _SMALL_BODY:
-            return _LARGE.get(self.exchange, name, read)
+        if self._body_weight > _SMALL:
+            weight = self._body_weight if name in _PARSED else self._body_weight // _OF_PARSED
+            if name == "blocks":  # values are no data yet
+                weight = len(self.body) + 80 * sum(map(self.body.count, (b"\n", b"\r")))
+            return _LARGE.get(self.exchange, name, weight, read)
         if name not in self._known:
             self._known[name] = read()
         value: _T = self._known[name]
@@ -376,7 +458,7 @@ class Reply:
     @property
     def blocks(self) -> list[Block]:
         """The server-sent events of the body, with their framing; it judges nothing."""
-        return self._read("blocks", lambda: parse(self.body))
+        return self.once("blocks", lambda: parse(self.body))
 
     def seconds_at(self, offset: int) -> float:
         """When the byte before this offset of the body had arrived: seconds since the request was sent."""
@@ -393,7 +475,7 @@ class Reply:
     @property
     def all_chunks(self) -> list[Chunk]:
         """Every JSON object among the `data` payloads before `[DONE]`; it judges nothing."""
-        return self._read("chunks", self._chunks)
+        return self.once("chunks", self._chunks)
 
     def _chunks(self) -> list[Chunk]:
         chunks = []
@@ -489,6 +571,9 @@ class Reply:
         """The first choice's finish_reason, MISSING or None where there is none; it judges nothing."""
         if not self.streamed:
             return dig(self.document, "choices.0.finish_reason")
+        return self.once("finish", self._last_finish_reason)
+
+    def _last_finish_reason(self) -> Any:
         found: Any = MISSING
         for chunk in self.all_chunks:
             for choice in chunk.choices:
@@ -511,9 +596,10 @@ class Reply:
     @property
     def terminated(self) -> bool:
         """Whether a stream came to an end that it announced: a finish_reason or `[DONE]`."""
-        return isinstance(self.find_finish_reason(), str) or any(
-            block.data is not None and block.data.strip().upper() == "[DONE]" for block in self.blocks
-        )
+        return isinstance(self.find_finish_reason(), str) or self.once("done", self._done)
+
+    def _done(self) -> bool:
+        return any(block.data is not None and block.data.strip().upper() == "[DONE]" for block in self.blocks)
 
     def find_usage(self) -> dict[str, Any] | None:
         """The usage object, of a stream the last one that is not null; it judges nothing."""
@@ -544,14 +630,15 @@ class Reply:
 
     def find_tool_calls(self) -> list[ToolCall]:
         """The first choice's tool calls as far as they can be read, joined if streamed; it judges nothing."""
-        if not self.streamed:
-            calls = dig(self.document, "choices.0.message.tool_calls")
-            return (
-                [_tool_call(call) for call in calls if isinstance(call, dict)]
-                if isinstance(calls, list)
-                else []
-            )
-        return _join_tool_calls(self.all_chunks)
+        return list(self.once("calls", self._calls))
+
+    def _calls(self) -> list[ToolCall]:
+        if self.streamed:
+            return _join_tool_calls(self.all_chunks)
+        calls = dig(self.document, "choices.0.message.tool_calls")
+        if not isinstance(calls, list):
+            return []
+        return [_tool_call(call) for call in calls if isinstance(call, dict)]
 
     @property
     def tool_calls(self) -> list[ToolCall]:

@@ -535,11 +535,16 @@ class Ran:
 def run_against(
     base_url: str, *options: str, limit: float = 120.0, environment: Mapping[str, str] | None = None
 ) -> Ran:
+    """`llmcompat check` of one endpoint, as `run_targets` runs it."""
+    return run_targets("--base-url", base_url, "--model", "m", *options, limit=limit, environment=environment)
+
+
+def run_targets(*arguments: str, limit: float = 120.0, environment: Mapping[str, str] | None = None) -> Ran:
     """`llmcompat check` in a process of its own, killed after `limit` seconds."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        command = [sys.executable, "-m", "llmcompat", "check", "--base-url", base_url, "--model", "m", "-q"]
-        command += ["--format", "json", *options]
+        command = [sys.executable, "-m", "llmcompat", "check", "-q", "--format", "json"]
+        command += arguments
         measured = os.name == "posix"
         if measured:
             command = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(folder / "peak"), *command]
@@ -581,18 +586,22 @@ def troubles(ran: Ran) -> list[str]:
     if "Traceback" in ran.errors or "Error:" in ran.errors or "never " in ran.errors:
         found.append(f"stderr: {ran.errors.strip().splitlines()[-1][:200]}")
     try:
-        document = ran.run()
-        (run,) = document["runs"]
+        runs = ran.run()["runs"]
+        for run in runs:
+            found += [
+                f"{check['id']}: {check['reason']}"
+                for check in run["checks"]
+                if " itself broke" in (check["reason"] or "")
+            ]
+            found += [
+                f"{name}: {why['reason']}"
+                for name, why in run["unasked"].items()
+                if " itself broke" in why["reason"]
+            ]
     except (ValueError, KeyError, TypeError) as error:
         return [*found, f"no run in the output: {type(error).__name__}: {error}"]
-    found += [
-        f"{check['id']}: {check['reason']}"
-        for check in run["checks"]
-        if " itself broke" in (check["reason"] or "")
-    ]
-    found += [
-        f"{name}: {why['reason']}" for name, why in run["unasked"].items() if " itself broke" in why["reason"]
-    ]
+    if not runs:
+        found.append("no run in the output")
     return found
 
 

@@ -5,37 +5,48 @@ from __future__ import annotations
 import json
 import xml.etree.ElementTree
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import typer.testing
 
-from llmcompat.cli import app
+from llmcompat.cli import program
 from llmcompat.reports import FORMATS
-from tests.hostile import Endpoint, Made, Ran, endpoints, kind_of, run_against, troubles, turned
+from tests.hostile import Endpoint, Made, Ran, endpoints, kind_of, run_against, run_targets, troubles, turned
 from tests.servers.raw import RawRequest, http
 
-SHORT = ("--timeout", "2", "--deadline", "30")
+SHORT = ("--timeout", "1.5", "--deadline", "10")
 MOST = 250_000_000
 """Bytes of memory that a run against an endpoint that sends without end may take."""
 AT_ONCE = 4
 KEY = "sk-hostile-0123456789abcdef"
 
-ALWAYS = """never-answers slow-headers slow-body silent-now-and-then endless-body gzip-bomb codings-many
-    no-http headers-endless continue-endless reset status-204 status-999 redirect-to-itself retry-after-week
-    null json-deep surrogates one-field-wrong"""
-LATER = """never-answers silent-now-and-then endless-comments endless-blank-lines endless-line endless-answer
-    gzip-bomb-layered short-body cut-at-each-byte error-huge retry-after-nonsense json-deep integer-long
-    nan invalid-utf-8 nul array all-long-integers nulls-in-arrays tool-index-huge tool-index-negative
-    tool-index-odd events-huge values-many-objects one-field-wrong surrogates"""
-STREAMS = "dripping-stream endless-empty-events single-bytes chunks-many one-field-wrong all-null"
-
-CASES = [
-    *(f"always:{name}" for name in ALWAYS.split()),
-    *(f"later:{name}" for name in LATER.split()),
-    *(f"streams:{name}" for name in STREAMS.split()),
+ALONE = [
+    "always:slow-headers",
+    "always:slow-body",
+    "always:endless-body",
+    "always:gzip-bomb",
+    "always:headers-endless",
+    "always:continue-endless",
+    "later:endless-line",
+    "later:endless-comments",
+    "later:silent-now-and-then",
+    "streams:endless-answer",
+    "streams:events-huge",
+    "streams:chunks-many",
 ]
-GROUPS = [CASES[start : start + 2 * AT_ONCE] for start in range(0, len(CASES), 2 * AT_ONCE)]
+"""Those whose memory is told apart; all of them run in `python -m tests.hostile`."""
+
+TOGETHER = {
+    "always": """never-answers no-http reset status-204 status-999 redirect-to-itself headers-huge gzip-false
+        null one-field-wrong""",
+    "later": """short-body cut-at-each-byte status-500 retry-after-nonsense json-deep integer-long nan
+        invalid-utf-8 surrogates nul bom duplicate-keys array nulls-in-arrays tool-index-odd
+        one-field-wrong""",
+    "streams": "dripping-stream gzip-bomb-layered tool-index-huge tool-index-negative all-null",
+}
+"""By kind: several of them are the targets of one command."""
 
 
 def ran_against(case: str, *options: str) -> Ran:
@@ -44,13 +55,29 @@ def ran_against(case: str, *options: str) -> Ran:
         return run_against(server.base_url, *SHORT, *options)
 
 
-@pytest.mark.parametrize("group", GROUPS, ids=lambda group: f"{group[0]}..{group[-1]}")
-def test_every_run_ends_well(group: list[str]) -> None:
+def test_every_run_ends_well_and_in_bounded_memory() -> None:
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        rans = dict(zip(group, pool.map(ran_against, group), strict=True))
+        rans = dict(zip(ALONE, pool.map(ran_against, ALONE), strict=True))
     assert {case: found for case, ran in rans.items() if (found := troubles(ran))} == {}
     peaks = {case: ran.peak for case, ran in rans.items() if ran.peak is not None}
     assert {case: peak for case, peak in peaks.items() if peak > MOST} == {}
+
+
+@pytest.mark.parametrize("kind", TOGETHER)
+def test_several_targets_of_one_command_end_well(kind: str, tmp_path: Path) -> None:
+    names = TOGETHER[kind].split()
+    with ExitStack() as servers:
+        profiles = []
+        for name in names:
+            server = servers.enter_context(Endpoint(turned(endpoints()[name](), kind_of(kind))))
+            profile = tmp_path / f"{name}.yaml"
+            profile.write_text(
+                f"name: '{name}'\nbase_url: {server.base_url}\nmodels:\n  default: m\n", encoding="utf-8"
+            )
+            profiles.append(str(profile))
+        ran = run_targets(*profiles, *SHORT)
+    assert len(ran.run()["runs"]) == len(names)
+    assert troubles(ran) == []
 
 
 def test_where_nothing_can_be_known_there_is_no_answer() -> None:
@@ -93,7 +120,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("format", sorted(FORMATS))
 @pytest.mark.parametrize("command", ["show", "judge"])
 def test_every_report_takes_hostile_text(saved: Path, command: str, format: str) -> None:
-    result = typer.testing.CliRunner().invoke(app, [command, str(saved), "--format", format])
+    result = typer.testing.CliRunner().invoke(program(), [command, str(saved), "--format", format])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     assert result.stdout.encode()
     if format in ("json", "sarif"):

@@ -30,17 +30,16 @@ class Pacer:
     @contextlib.asynccontextmanager
     async def turn(self, urgency: int = 0) -> AsyncIterator[None]:
         """Wait until a request may be sent, and hold its place until it has ended."""
-        if self._running < self._limit:
-            self._running += 1
-        else:
-            called: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            heappush(self._waiting, (-urgency, next(self._arrived), called))
-            try:
-                await called
-            except asyncio.CancelledError:
-                if called.done() and not called.cancelled():
-                    self._leave()  # it gave up in the moment in which it was called
-                raise
+        called: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heappush(self._waiting, (-urgency, next(self._arrived), called))
+        # who asks in the same moment is called by urgency too: one that has several questions asks them later
+        asyncio.get_running_loop().call_soon(self._call)
+        try:
+            await called
+        except asyncio.CancelledError:
+            if called.done() and not called.cancelled():
+                self._leave()  # it gave up in the moment in which it was called
+            raise
         try:
             now = perf_counter()
             wait = max(0.0, self._not_before - now)
@@ -54,6 +53,9 @@ class Pacer:
 
     def _leave(self) -> None:
         self._running -= 1
+        self._call()
+
+    def _call(self) -> None:
         while self._waiting and self._running < self._limit:
             called = heappop(self._waiting)[2]
             if not called.done():

@@ -40,7 +40,8 @@ _TOLD = (
 """Fields that a stream tells piece by piece. Names and ids are not among them: the same one in each event,
 put together, may look like a key."""
 
-_REST = r'"((?:[^"\\\r\n]|\\.)*)"'
+# possessive: a string of megabytes must not be remembered letter by letter for a way back that there is not
+_REST = r'"((?:[^"\\\r\n]++|\\.)*+)"'
 _TOLD_STRING = re.compile(rf'"({"|".join(_TOLD)})"\s*:\s*{_REST}')
 _STRING = re.compile(rf'(?:"([A-Za-z_]{{1,40}})"\s*:\s*|[\[,]\s*){_REST}(?!\s*:)')
 """A string of JSON with the name of its field, or one in a list."""
