@@ -45,30 +45,39 @@ QUOTA_CODES = (
 )
 
 
+def _plain(api: Api) -> dict[str, Any]:
+    """The plainest chat request: it carries nothing that an endpoint might refuse."""
+    return {"model": api.settings.model, "messages": HI}
+
+
 def _body(api: Api, **fields: Any) -> dict[str, Any]:
     """A small chat request; a field that is `...` is left out."""
     limit = {api.basics.token_limit: 16} if api.basics.token_limit else {}
-    body = {"model": api.settings.model, "messages": HI} | limit | fields
-    return {name: value for name, value in body.items() if value is not ...}
+    return _without_limit(api, **(limit | fields))
 
 
-@probe(grounds=["hello"], quick=True)
+def _without_limit(api: Api, **fields: Any) -> dict[str, Any]:
+    """Such a request where no model answers: it need not wait for the name of the limit."""
+    return {name: value for name, value in (_plain(api) | fields).items() if value is not ...}
+
+
+@probe(grounds=["hello"], quick=True, early=True)
 async def invalid_key(api: Api) -> Reply:
     """A good request with a key that is none."""
-    return await api.post(CHAT, _body(api), key=INVALID_KEY, refusal=True)
+    return await api.post(CHAT, _plain(api), key=INVALID_KEY, refusal=True)
 
 
-@probe(grounds=["hello"], quick=True)
+@probe(grounds=["hello"], quick=True, early=True)
 async def unknown_model(api: Api) -> Reply:
     """A good request to a model that does not exist."""
-    return await api.post(CHAT, _body(api, model=UNKNOWN_MODEL), refusal=True)
+    return await api.post(CHAT, _plain(api) | {"model": UNKNOWN_MODEL}, refusal=True)
 
 
-@probe(grounds=["hello"])
+@probe(grounds=["hello"], early=True)
 async def unknown_model_stream(api: Api, unknown_model: Reply) -> Reply:
     """A stream that cannot begin: an unknown model or, where any model name is taken, no messages."""
     wrong = {"messages": ...} if unknown_model.answered else {"model": UNKNOWN_MODEL}
-    return await api.post(CHAT, _body(api, stream=True, **wrong), refusal=True)
+    return await api.post(CHAT, _without_limit(api, stream=True, **wrong), refusal=True)
 
 
 @probe(grounds=["hello"], early=True)
@@ -79,10 +88,10 @@ async def malformed_json(api: Api) -> Reply:
     )
 
 
-@probe(grounds=["hello"])
+@probe(grounds=["hello"], early=True)
 async def missing_messages(api: Api) -> Reply:
     """A request without its required field."""
-    return await api.post(CHAT, _body(api, messages=...), refusal=True)
+    return await api.post(CHAT, _without_limit(api, messages=...), refusal=True)
 
 
 @probe(grounds=["hello"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import random
 from collections.abc import Awaitable, Mapping, Sequence
@@ -160,6 +161,10 @@ _WORDS = [
 ]
 
 
+_BEGUN = 1000
+"""Urgency that is above that of any chain of probes."""
+
+
 class Stop(Exception):
     """The run cannot go on: no money left, a refused key. The text is the reason, in one line."""
 
@@ -204,33 +209,42 @@ class Conversation:
         self.seed = seed
         self.asks: list[Ask] = []
         self.requests = 0
-        self._sent: dict[str, asyncio.Future[list[Exchange]]] = {}
+        self.behind: Mapping[str, int] = {}
+        """How long a chain of probes waits for each probe: the longest are the most urgent."""
+        self._begun: set[str] = set()
+        self._sent: dict[bytes, asyncio.Future[list[Exchange]]] = {}
 
     async def send(self, request: Request, *, probe: str, part: str | None, sample: str) -> list[Exchange]:
         """Send a request, or give what the same one brought: its identity is its bytes and its sample."""
-        identity = json.dumps(
-            [
-                request.method,
-                request.path,
-                (request.body or b"").decode(errors="replace"),
-                request.key,
-                request.headers,
-                sample,
-            ]
-        )
+        # its hash: a body may be a megabyte, and what was sent is remembered as long as the run goes on
+        told = json.dumps([request.method, request.path, request.key, request.headers, sample])
+        hashed = hashlib.sha256(told.encode(errors="replace"))
+        hashed.update(request.body or b"")
+        identity = hashed.digest()
         if identity in self._sent:
             return await asyncio.shield(self._sent[identity])
         future: asyncio.Future[list[Exchange]] = asyncio.get_running_loop().create_future()
         self._sent[identity] = future
         try:
             self.requests += 1
-            exchanges = await self.client.send(request, probe=probe, part=part, sample=sample)
+            exchanges = await self.client.send(
+                request, probe=probe, part=part, sample=sample, urgency=lambda: self._urgency(probe)
+            )
+            self._begun.add(probe)
         except BaseException as error:
             del self._sent[identity]
             future.cancel()
             raise error
         future.set_result(exchanges)
         return exchanges
+
+    def _urgency(self, probe: str) -> int:
+        """Who has begun goes on before others begin: how many questions are still to come nobody knows."""
+        return self.behind.get(probe, 0) + (_BEGUN if probe in self._begun else 0)
+
+    def add_ask(self, ask: Ask) -> None:
+        """Keep that a probe has asked for something and which exchanges answered it."""
+        self.asks.append(ask)
 
 
 class Api:
@@ -377,7 +391,7 @@ class Api:
             request = Request(
                 "POST",
                 path,
-                json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
+                _encoded(body),
                 key=key,
                 retry_server_errors=not refusal,
                 stream=streamed,
@@ -399,7 +413,7 @@ class Api:
             request, probe=self._probe.name, part=part, sample=f"{self._round}.{number}"
         )
         ask = Ask(self._probe.name, part, number, self._round, tuple(exchange.id for exchange in exchanges))
-        self._conversation.asks.append(ask)
+        self._conversation.add_ask(ask)
         return Reply(
             exchanges,
             probe=self._probe.name,
@@ -408,6 +422,19 @@ class Api:
             owner=self._probe.owner,
             called=self._probe.called,
         )
+
+
+def inside(api: Api) -> tuple[Conversation, int]:
+    """What an `Api` is made of, the conversation and the round: the same one is made in another process."""
+    return api._conversation, api._round
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    """A request's body; a lone surrogate, which a second turn may carry on from an answer, stays escaped."""
+    try:
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        return json.dumps(body, separators=(",", ":")).encode()
 
 
 def holds(predicate: Predicate, reply: Reply) -> bool:

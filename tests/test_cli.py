@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
+import typer.core
+import typer.main
+import typer.testing
 
 from llmcompat import cli
+from llmcompat.cli import COMMANDS, execute, main, program, streams
 from llmcompat.cli import check as check_module
-from llmcompat.cli import execute, main, streams
 from llmcompat.cli.options import (
     complete_feature,
     complete_format,
@@ -473,6 +476,26 @@ def test_help_and_version(call: Call) -> None:
         assert called.code == 0
         assert "Usage" in called.out
         assert called.err == ""
+
+
+def test_the_overview_says_what_each_command_says_of_itself() -> None:
+    whole = typer.main.get_command(program())
+    assert isinstance(whole, typer.core.TyperGroup)
+    assert list(whole.commands) == list(COMMANDS)
+    for name, command in whole.commands.items():
+        assert " ".join((command.help or "").partition("\n\n")[0].split()) == COMMANDS[name].short
+    shown = typer.testing.CliRunner().invoke(program([]), ["--help"], env={"COLUMNS": "200"}).stdout
+    assert all(f"{name} " in shown for name in COMMANDS)
+    assert COMMANDS["diff"].short in shown
+
+
+def test_the_overview_loads_no_command_and_no_reader_of_markdown() -> None:
+    code = (
+        "import sys; from llmcompat.cli import main; main(['--help']);"
+        "bad = [name for name in sys.modules if name.startswith(('llmcompat.cli.check', 'markdown_it'))];"
+        "print(bad, file=sys.stderr)"
+    )
+    assert run("-c", code).stderr == "[]\n"
 
 
 def test_the_defaults_are_those_of_the_settings() -> None:

@@ -14,7 +14,7 @@ from llmcompat.engine.decide import Exit
 from llmcompat.engine.evidence import gather_evidence
 from llmcompat.engine.judge import judge
 from llmcompat.engine.loader import load_checklist
-from llmcompat.engine.runner import Asked, Finished, Planned, run_target
+from llmcompat.engine.runner import AHEAD, Asked, Finished, Planned, run_target
 from llmcompat.engine.selection import SelectionError, select
 from llmcompat.model import Status, TargetRun
 from llmcompat.profiles.loader import load_profile
@@ -101,7 +101,47 @@ def test_a_dead_end_ends_the_run_at_once(
     assert result.stopped is not None
     assert reason in result.stopped
     assert not any(check.status in (Status.PASS, Status.FAIL) for check in result.checks)
-    assert len(server.requests) <= 8
+    assert len(server.requests) <= 8 + len(AHEAD)
+
+
+def test_a_refused_key_is_seen_by_the_first_requests_alone() -> None:
+    with RawServer(endpoint(says(ERROR, 401))) as server:
+        result = run(settings_for(server.base_url))
+    assert {exchange.probe for exchange in result.exchanges} <= {"models_list", "hello", *AHEAD}
+    assert {ask.probe for ask in result.asks} == {"models_list", "hello"}
+    assert {result.unasked[name].reason for name in AHEAD} == {result.stopped}
+
+
+def test_what_is_asked_beside_the_first_requests_needs_nothing_of_them() -> None:
+    for name in AHEAD:
+        probe = checklist().probes[name]
+        assert probe.early
+        assert probe.needs == ()
+        assert probe.owner is None
+
+
+def test_with_few_connections_the_first_requests_stay_alone() -> None:
+    with RawServer(endpoint(says(ERROR, 401))) as server:
+        run(settings_for(server.base_url, concurrency=2))
+    assert len(server.requests) == 2
+
+
+def test_what_hangs_beside_the_first_requests_is_asked_again() -> None:
+    held: list[str] = []
+
+    def answer(request: RawRequest) -> Any:
+        if "no-such-route" in request.path and not held:
+            held.append(request.path)
+            return [b"HTTP/1.1 404 Not Found\r\n", 3.0]
+        if request.path.endswith("/models"):
+            return [1.0, http_json(MODELS)]
+        return http_json(ERROR, 404) if "no-such-route" in request.path else http_json(completion("ok"))
+
+    with RawServer(answer) as server:
+        settings = settings_for(server.base_url, only=("unknown-route-refused",), timeout=2.0)
+        result = run(settings)
+    assert len([each for each in server.requests if "no-such-route" in each.path]) == 2
+    assert "unknown_route" not in result.unasked
 
 
 def test_an_unreachable_host_is_no_answer() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from llmcompat.cli import loading
+from llmcompat.cli.overview import Overview
 from llmcompat.cli.streams import out, prepare, say
 from llmcompat.version import __version__
 
@@ -90,7 +90,7 @@ class _Command:
 
     def announce(self, app: typer.Typer, name: str) -> None:
         """Make what only shows that there is such a command."""
-        app.command(name, help=_marked(self.short), rich_help_panel=self.panel)(_only_announced)
+        app.command(name, help=self.short, rich_help_panel=self.panel)(_only_announced)
 
 
 def _only_announced() -> None:
@@ -109,7 +109,7 @@ COMMANDS = {
         "show",
         "show",
         CHECK,
-        "Print a saved run, or one finding with its requests as curl commands to try.",
+        "Print a saved run, or one finding with its requests as curl commands to try. Sends nothing.",
         epilog="EPILOG",
     ),
     "init": _Command(
@@ -120,20 +120,24 @@ COMMANDS = {
         epilog="EPILOG",
     ),
     "config": _Command(
-        "config", "config", CHECK, "Show what `check` would go by, and where each value comes from."
+        "config",
+        "config",
+        CHECK,
+        "Show what `check` would go by, and where each value comes from. Sends nothing and needs no key.",
     ),
     "checklist": _Command(
         "checklist",
         "checklist",
         DOCUMENT,
-        "Print the checklist for a target in Markdown, empty or filled from a run.",
+        "Print the checklist for a target in Markdown, empty or filled from a run. Nothing is sent.",
         epilog="EPILOG",
     ),
     "sign": _Command(
         "sign",
         "sign",
         DOCUMENT,
-        "Sign manual lines of a target: who decided, when, and on which facts.",
+        "Sign manual lines of a target: who decided, when, and on which facts. "
+        "Sends nothing and needs no key.",
         epilog="EPILOG",
     ),
     "accept": _Command(
@@ -162,7 +166,8 @@ COMMANDS = {
         "uses",
         "uses",
         APPLICATION,
-        "Write what your application uses into the project file: features, clients, paths, peak, prompt sizes.",
+        "Write what your application uses into the project file: features, clients, paths, peak, "
+        "prompt sizes.",
         epilog="EPILOG",
     ),
     "cost": _Command(
@@ -184,21 +189,21 @@ COMMANDS = {
         "compare",
         "compare",
         COMPARE,
-        "Put the targets of saved runs beside each other: checks, figures, published facts.",
+        "Put the targets of saved runs beside each other: checks, figures, published facts. Sends nothing.",
         epilog="EPILOG",
     ),
     "diff": _Command(
         "diff",
         "diff",
         COMPARE,
-        "Say what broke, healed or is new between two runs, and how latency and cost moved.",
+        "Say what broke, healed or is new between two runs, and how latency and cost moved. Sends nothing.",
         epilog="EPILOG",
     ),
     "merge": _Command(
         "merge",
         "merge",
         COMPARE,
-        "Make one run of several: other targets, or parts of the checklist on one target.",
+        "Make one run of several: other targets, or parts of the checklist on one target. Sends nothing.",
         epilog="EPILOG",
     ),
     "judge": _Command(
@@ -208,10 +213,13 @@ COMMANDS = {
         "incident",
         "incident",
         CHECK,
-        "Say in five requests what works and what broke since when, and bundle it for the provider's support.",
+        "Say in five requests what works and what broke since when, and bundle it for the "
+        "provider's support.",
         epilog="EPILOG",
     ),
-    "list": _Command("listing", "list_checks", LOOK_UP, "List the checklist: every item with its checks."),
+    "list": _Command(
+        "listing", "list_checks", LOOK_UP, "List the checklist: every item with its checks. Sends nothing."
+    ),
     "explain": _Command(
         "explain",
         "explain",
@@ -238,30 +246,19 @@ COMMANDS = {
 }
 """What the program can do, in the order of its help. A test holds what is said of each to its docstring."""
 
-_CODE = re.compile(r"`([^`]+)`")
-_STRONG = re.compile(r"\*\*([^*]+)\*\*")
-
-
-def _marked(text: str) -> str:
-    """Our Markdown as Rich's own markup: a reader of Markdown takes longer to load than all else here."""
-    text = text.replace("[", "\\[")
-    return _STRONG.sub(r"[bold]\1[/bold]", _CODE.sub(r"[bold cyan]\1[/bold cyan]", text))
-
 
 def program(named: Sequence[str] | None = None, *, announced: bool = True) -> typer.Typer:
     """The program with these commands (None: all), and with `announced` the names of the others."""
     whole = COMMANDS if named is None else dict.fromkeys(named)
-    markdown = bool(whole)
     app = typer.Typer(
         name="llmcompat",
+        cls=Overview,
         context_settings={"help_option_names": ["-h", "--help"]},
-        rich_markup_mode="markdown" if markdown else "rich",
-        epilog=EPILOG if markdown else _marked(EPILOG),
+        rich_markup_mode="markdown",
+        epilog=EPILOG,
         pretty_exceptions_enable=False,
     )
-    app.callback(invoke_without_command=True, help=root.__doc__ if markdown else _marked(root.__doc__ or ""))(
-        root
-    )
+    app.callback(invoke_without_command=True)(root)
     for name, command in COMMANDS.items():
         if name in whole:
             command.add_to(app, name)

@@ -169,6 +169,8 @@ def _plan(
         "require_signoff": False,
         "fail_on_stale": False,
     }
+    # two at a time, so that nothing is asked before plain chat has answered
+    changes["concurrency"] = 2
     return replace(planned, settings=planned.settings.model_copy(update=changes))
 
 

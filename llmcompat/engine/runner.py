@@ -8,29 +8,32 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 from llmcompat.api import Api, Conversation, Stop
 from llmcompat.billing.budget import Budget
 from llmcompat.declare import Blocked, Ending, Probe
+from llmcompat.engine.broken import Broken, broke_with
 from llmcompat.engine.conclude import Against, Brought, conclude
 from llmcompat.engine.decide import Exit
 from llmcompat.engine.evidence import build
 from llmcompat.engine.ground import DeadEnd, dead_end, retired
+from llmcompat.engine.hearing import Elsewhere
 from llmcompat.engine.live import with_live_facts
 from llmcompat.engine.loader import GIVEN, Checklist
 from llmcompat.engine.selection import GROUND, Selection, select
 from llmcompat.model import Exchange, Location, Spend, TargetRun, Unasked
 from llmcompat.profiles.schema import Profile
-from llmcompat.reply import Replies, Reply, dig, is_int
+from llmcompat.reply import Replies, Reply, dig, forget_readings, is_int
 from llmcompat.settings import Settings
-from llmcompat.wire.client import TOO_LATE, Client, Pacer
+from llmcompat.wire.client import Client, origin
+from llmcompat.wire.limits import TOO_LATE
+from llmcompat.wire.pacing import Pacers
 from llmcompat.wire.redaction import Redactor
 
 
@@ -69,6 +72,9 @@ Event = Planned | Asked | Finished
 _MOST_SILENT = 10
 """Tries in a row without an answer in time after which a run ends: more would only wait."""
 
+AHEAD = ("unknown_route", "malformed_json", "missing_messages", "unknown_model")
+"""Asked beside the first two: each is to be refused, so that it costs next to nothing."""
+
 INTERRUPTED = "the run was interrupted"
 
 
@@ -86,7 +92,7 @@ class _State:
 
     def record(self, exchange: Exchange) -> None:
         self.exchanges[exchange.id] = exchange
-        self.budget.add(*_tokens(exchange))
+        self.budget.add(*tokens_used(exchange))
         late = exchange.error is not None and exchange.error.endswith(TOO_LATE)
         self.silent = self.silent + 1 if late else 0
 
@@ -116,13 +122,15 @@ async def run_target(
     stop: asyncio.Event | None = None,
     against: Against | None = None,
     location: Location | None = None,
+    pacers: Pacers | None = None,
 ) -> AsyncIterator[Event]:
     """Run the checklist on one target.
 
     `seed` decides code words and jitter. It is saved, and the same for the same model unless it is given, so
     that an endpoint that answers alike is judged alike. `on_exchange` takes each exchange as it ends.
     `answers` are those of an earlier run that ended early: only what is missing is asked. When `stop` is set
-    the run ends, and what is known is judged. `against` is a run that this one is held against.
+    the run ends, and what is known is judged. `against` is a run that this one is held against. Runs that
+    share `pacers` keep the limits of a host together.
     Raises SelectionError before anything is sent; whatever the endpoint does ends in the run that the last
     event carries.
     """
@@ -141,8 +149,14 @@ async def run_target(
         if exchange.id not in already:
             on_exchange(exchange)
 
+    def admit() -> None:
+        state.admit()
+        if client.patience.over is not None:
+            raise Stop(client.patience.over)
+
     rpm = profile.limits.requests_per_minute
-    pacer = Pacer(settings.concurrency, rpm.value if rpm and not settings.loopback else None)
+    per_minute = rpm.value if rpm and not settings.loopback else None
+    pacer = (pacers or Pacers()).at(origin(settings.base_url), settings.concurrency, per_minute)
     client = Client(
         settings.base_url,
         key=key,
@@ -151,7 +165,7 @@ async def run_target(
         pacer=pacer,
         redactor=redactor,
         record=record,
-        admit=state.admit,
+        admit=admit,
         seed=seed,
         trust_environment=not settings.loopback,
         answers=answers,
@@ -189,10 +203,11 @@ async def run_target(
             prompt_tokens=state.budget.prompt_tokens,
             completion_tokens=state.budget.completion_tokens,
             usd=state.budget.spent_usd,
-            held_back=conversation.client.pacer.held_back,
+            held_back=client.held_back,
         ),
     )
-    run = conclude(
+    work_out = partial(
+        conclude,
         checklist,
         selection,
         conversation.settings,
@@ -204,7 +219,24 @@ async def run_target(
         against=against,
         location=location,
     )
+    run = await _concluded(work_out, checklist)
+    forget_readings()
     yield Finished(run)
+
+
+async def _concluded(work_out: Callable[[], TargetRun], checklist: Checklist) -> TargetRun:
+    """What a run says. Other targets do not wait for checks that are judged in another process."""
+    elsewhere = [
+        check.function for check in checklist.checks.values() if isinstance(check.function, Elsewhere)
+    ]
+    if not elsewhere:
+        return work_out()
+    try:
+        return await asyncio.to_thread(work_out)
+    except asyncio.CancelledError:
+        for each in elsewhere:
+            each.give_up()
+        raise
 
 
 def _probes_by_item(checklist: Checklist, selection: Selection) -> dict[str, frozenset[str]]:
@@ -268,7 +300,7 @@ async def _ask_everything(
             f"the deadline of {settings.deadline:g} s is over", Exit.NO_ANSWER, underway=_spoke(state)
         )
     except Stop as stop:
-        state.stopped = state.stopped or DeadEnd(str(stop), Exit.NO_ANSWER)
+        state.stopped = state.stopped or DeadEnd(str(stop), Exit.NO_ANSWER, underway=_spoke(state))
     finally:
         reason = state.stopped.reason if state.stopped else INTERRUPTED
         asked = {ask.probe for ask in conversation.asks}
@@ -289,6 +321,17 @@ def _spoke(state: _State) -> bool:
 async def _ask_in_order(
     selection: Selection, conversation: Conversation, state: _State, ended: Callable[[str | None], None]
 ) -> None:
+    async with _ahead(selection.probes, conversation, state, ended) as ahead:
+        await _ask_on(selection, conversation, state, ended, ahead)
+
+
+async def _ask_on(
+    selection: Selection,
+    conversation: Conversation,
+    state: _State,
+    ended: Callable[[str | None], None],
+    ahead: Mapping[str, asyncio.Task[bool]],
+) -> None:
     probes = selection.probes
     await _together(*(_ask(probes[name], conversation, state, 1, ended) for name in ("models_list", "hello")))
     hello = _brought(probes["hello"], conversation, state)
@@ -304,18 +347,76 @@ async def _ask_in_order(
         await _ask(waiting.pop("basics"), conversation, state, 1, ended)
         basics = _brought(probes["basics"], conversation, state)
         end = dead_end(conversation.settings, hello, listed, basics if isinstance(basics, Replies) else None)
+    if end is not None and end.chat_only and _does_without_chat(probes):
+        waiting.pop("basics", None)
+        end = None
     if end is not None:
         state.stopped = end
+        await _drop(ahead, conversation, state)
         return
     behind = _chain_behind(probes)
     rest = [probe for name, probe in waiting.items() if name not in ("models_list", "hello")]
-    rest.sort(key=lambda probe: (-behind[probe.name], not probe.early))
+    # what asks several things first: their number is not known, and single questions fill the end
+    rest.sort(key=lambda probe: (-behind[probe.name], not probe.early, not probe.many))
+    conversation.behind = behind
     for round in range(1, conversation.settings.repeat + 1):
         asked = [probe for probe in rest if not probe.alone and (round == 1 or probe.name != "basics")]
-        await _ask_concurrently(asked, conversation, state, round, ended)
+        await _ask_concurrently(asked, conversation, state, round, ended, ahead if round == 1 else {})
         for probe in rest:
             if probe.alone:
                 await _ask(probe, conversation, state, round, ended)
+
+
+@contextlib.asynccontextmanager
+async def _ahead(
+    probes: Mapping[str, Probe],
+    conversation: Conversation,
+    state: _State,
+    ended: Callable[[str | None], None],
+) -> AsyncIterator[Mapping[str, asyncio.Task[bool]]]:
+    """Ask `AHEAD` as far as connections are free, and end it with what is done within."""
+    free = max(0, conversation.settings.concurrency - 2)
+    chosen = [probes[name] for name in AHEAD if name in probes][:free]
+    tasks = {
+        probe.name: asyncio.create_task(_ask_ahead(probe, conversation, state, ended)) for probe in chosen
+    }
+    try:
+        yield tasks
+    finally:
+        for task in tasks.values():
+            task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+
+
+async def _ask_ahead(
+    probe: Probe, conversation: Conversation, state: _State, ended: Callable[[str | None], None]
+) -> bool:
+    """Ask a probe early; False where it takes so long that the endpoint may be dead: it is not asked then."""
+    # plain chat comes first, also on the way
+    await asyncio.sleep(0)
+    try:
+        async with asyncio.timeout(conversation.settings.timeout / 4):
+            await _ask(probe, conversation, state, 1, ended)
+    except TimeoutError:
+        del state.unasked[probe.name]
+        return False
+    return True
+
+
+async def _drop(ahead: Mapping[str, asyncio.Task[bool]], conversation: Conversation, state: _State) -> None:
+    """End what is asked ahead, as if it had not been asked: of a dead endpoint it says nothing."""
+    for task in ahead.values():
+        task.cancel()
+    await asyncio.gather(*ahead.values(), return_exceptions=True)
+    conversation.asks = [ask for ask in conversation.asks if ask.probe not in ahead]
+    for name in ahead:
+        state.unasked.pop(name, None)
+
+
+def _does_without_chat(probes: Mapping[str, Probe]) -> bool:
+    """Whether something is to be asked, and none of it builds on chat, as at an endpoint of embeddings."""
+    asked = [probe for name, probe in probes.items() if name not in GROUND]
+    return bool(asked) and all(probe.early and {"models_list"}.issuperset(probe.grounds) for probe in asked)
 
 
 async def _ask_concurrently(
@@ -324,11 +425,14 @@ async def _ask_concurrently(
     state: _State,
     round: int,
     ended: Callable[[str | None], None],
+    ahead: Mapping[str, asyncio.Task[bool]],
 ) -> None:
     """Ask probes as soon as what they need is there, in the order in which they get a connection."""
     tasks: dict[str, asyncio.Task[None]] = {}
 
     async def ask(probe: Probe) -> None:
+        if probe.name in ahead and await ahead[probe.name]:
+            return
         needs = probe.needs if probe.early or probe.name == "basics" else (*probe.needs, "basics")
         await asyncio.gather(*(tasks[name] for name in needs if name in tasks))
         await _ask(probe, conversation, state, round, ended)
@@ -352,8 +456,11 @@ async def _ask(
         needs = []
         for name in probe.needs:
             brought = _brought(state.probes[name], conversation, state, round)
-            if brought is None:
-                state.unasked[probe.name] = state.unasked.get(name, Unasked(f"{name} was not asked"))
+            missing = state.unasked.get(name)
+            if brought is None or (missing is not None and missing.cut):
+                state.unasked[probe.name] = missing or Unasked(f"{name} was not asked")
+                if state.stopped is None:
+                    ended(probe.name)
                 return
             needs.append(brought)
         await probe.function(Api(conversation, probe, round), *needs)
@@ -362,28 +469,17 @@ async def _ask(
     except Ending as end:
         state.unasked[probe.name] = Unasked(str(end))
     except Stop as stop:
-        state.stopped = state.stopped or DeadEnd(str(stop), Exit.NO_ANSWER)
+        state.stopped = state.stopped or DeadEnd(str(stop), Exit.NO_ANSWER, underway=_spoke(state))
         state.unasked[probe.name] = Unasked(str(stop), cut=True)
+        return
     except asyncio.CancelledError:
         state.unasked[probe.name] = Unasked("the run ended before", cut=True)
         raise
+    except Broken as end:
+        state.unasked[probe.name] = Unasked(str(end), cut=True)
     except Exception as error:
-        frame = next(
-            (
-                each
-                for each in reversed(traceback.extract_tb(error.__traceback__))
-                if each.filename == probe.file
-            ),
-            None,
-        )
-        where = f"{Path(probe.file).name}:{frame.lineno if frame else probe.line}"
-        state.unasked[probe.name] = Unasked(
-            f"the probe itself broke at {where}: {type(error).__name__}: {error}"
-        )
-    finally:
-        missing = state.unasked.get(probe.name)
-        if missing is None or not missing.cut:
-            ended(probe.name)
+        state.unasked[probe.name] = Unasked(broke_with(probe, error), cut=True)
+    ended(probe.name)
 
 
 def _brought(
@@ -412,7 +508,7 @@ def _chain_behind(probes: Mapping[str, Probe]) -> dict[str, int]:
     return behind
 
 
-def _tokens(exchange: Exchange) -> tuple[int, int]:
+def tokens_used(exchange: Exchange) -> tuple[int, int]:
     """What an exchange used by its own count, else by its length: four characters a token."""
     reply = Reply([exchange])
     usage = (reply.find_usage() or _ended_with(reply)) if exchange.status == 200 else {}

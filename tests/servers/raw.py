@@ -9,6 +9,7 @@ with RawServer(cut) as server:
     client.get(server.base_url + "/models")
 """
 
+import contextlib
 import enum
 import json
 import os
@@ -127,7 +128,8 @@ class RawServer:
                     connection.sendall(part)
                 else:
                     self._closing.wait(part)
-            connection.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError):  # the client may have gone
+                connection.shutdown(socket.SHUT_WR)
         except ConnectionError:
             pass  # the client went away, which is its right
         except BaseException as error:
