@@ -57,6 +57,8 @@ FINDS = {
     "llmcompat check deepseek --simulate --from openai.json --export now.json": 1,
     "llmcompat diff openai.json now.json": 1,
     "llmcompat check chat --simulate --workload workload.jsonl --export run.json": 1,
+    "llmcompat rehearse deepseek --scenario '429-retry-after-seconds,stream-cut,401*'"
+    " --export rehearsal.json -- python app.py": 1,
     "llmcompat judge run.json --yours rehearsal.json --export all.json --export all.html": 1,
 }
 
@@ -122,7 +124,7 @@ def test_the_profile_that_is_shown_loads(tmp_path: Path) -> None:
 def shown_file(first_line: str) -> str:
     (shown,) = (
         block
-        for language in ("yaml", "sh")
+        for language in ("yaml", "sh", "python")
         for block in blocks(language)
         if first_line in block.split("\n")[:2]
     )

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from llmcompat.billing.alerts import is_webhook
 from llmcompat.model import Acceptance, Location
 from llmcompat.profiles import shipped_profiles
 from llmcompat.profiles.loader import is_path
@@ -248,6 +247,9 @@ def _check_alert(project: Project, alert: Alert | None, keys: Keys) -> None:
     webhook = alert.webhook.get_secret_value() if alert is not None and alert.webhook is not None else None
     if webhook is None or variable_of(webhook) is not None:
         return
+    # only here: names for a shell's completion must not wait for an HTTP client
+    from llmcompat.billing.alerts import is_webhook
+
     at: Keys = (*keys, "budgets", "alert", "webhook")
     if not is_webhook(webhook):
         problem = "must be env:NAME with the variable that holds it, or a full https address"

@@ -225,7 +225,7 @@ def _reply(
 def _reduce_reply(reply: Reply) -> tuple[Callable[..., Reply], tuple[Any, ...], Mapping[str, Any]]:
     # what was read of the body stays here: it is read again, and holds objects that are compared by identity
     made = (reply.exchanges, reply.probe, reply.part, reply.number, reply.owner, reply.called)
-    return _reply, made, {"attempts": reply.attempts, "grounds": reply.grounds}
+    return _reply, made, {"_earlier": reply.attempts[:-1], "grounds": reply.grounds}
 
 
 def _reduce_exchanges(exchanges: Exchanges) -> tuple[Callable[..., Exchanges], tuple[Iterable[Reply]]]:
