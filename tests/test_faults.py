@@ -151,7 +151,7 @@ def pairs(count: int) -> list[tuple[str, str]]:
     return drawn
 
 
-@pytest.mark.parametrize(("one", "other"), pairs(40))
+@pytest.mark.parametrize(("one", "other"), pairs(12))
 def test_two_deviations_give_two_lines(one: str, other: str) -> None:
     run = ran([one, other])
     told = failing(run)

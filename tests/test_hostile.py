@@ -24,17 +24,13 @@ KEY = "sk-hostile-0123456789abcdef"
 
 ALONE = [
     "always:slow-headers",
-    "always:slow-body",
     "always:endless-body",
     "always:gzip-bomb",
-    "always:headers-endless",
     "always:continue-endless",
     "later:endless-line",
-    "later:endless-comments",
     "later:silent-now-and-then",
     "streams:endless-answer",
     "streams:events-huge",
-    "streams:chunks-many",
 ]
 """Those whose memory is told apart; all of them run in `python -m tests.hostile`."""
 

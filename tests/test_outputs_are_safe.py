@@ -225,7 +225,7 @@ def test_a_run_and_all_that_is_made_of_it(
     for id in failed[:: max(1, len(failed) // 4)]:
         refuse_unsafe(call("show", "run.json", id))
     refuse_unsafe(call("show", "run.json", saved["exchanges"][-1]["id"]))
-    refuse_unsafe(call("judge", "run.json", "-vv", *exports("again-")))
+    refuse_unsafe(call("judge", "run.json"))
     assert call("judge", "run.json", "--export", "other.json").code == 1
     for form in ("table", "markdown", "json"):
         refuse_unsafe(call("diff", "run.json", "other.json", "--format", form))
